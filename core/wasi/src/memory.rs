@@ -1,0 +1,361 @@
+//! The guest's memory: the only file that reads and writes it.
+//!
+//! Addresses and lengths come from the guest and are only *claims* until [`check`] or one of the readers and writers
+//! has compared them with the memory's size. All arithmetic on them is checked or done in 64 bits; what does not fit
+//! is `FAULT`.
+
+use alloc::vec;
+
+use qyv_vfs::{Budget, Error, Result};
+
+use crate::abi::IOVEC_SIZE;
+use crate::limits::{IOVECS_AT_ONCE, IOVECS_MAX, PATH_BYTES_MAX, SCRATCH_BYTES};
+
+/// A guest's linear memory, as an engine lends it for one call.
+///
+/// `read` and `write` answer `FAULT` unless the whole range lies within [`size`](Self::size).
+pub trait Memory {
+    /// Bytes; at most 2^32.
+    fn size(&self) -> u64;
+
+    /// Copies from the guest.
+    fn read(&self, at: u32, into: &mut [u8]) -> Result<()>;
+
+    /// Copies to the guest.
+    fn write(&mut self, at: u32, from: &[u8]) -> Result<()>;
+
+    /// The whole memory in place, when the engine can lend it. With `None` the core copies through a buffer of at most
+    /// [`SCRATCH_BYTES`].
+    fn bytes(&mut self) -> Option<&mut [u8]>;
+}
+
+/// Bytes of the guest by address and length, not checked yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) at: u32,
+    pub(crate) len: u32,
+}
+
+impl Span {
+    pub(crate) const fn new(at: u32, len: u32) -> Self {
+        Self { at, len }
+    }
+
+    fn of(self, bytes: &[u8]) -> Result<&[u8]> {
+        let end = u64::from(self.at) + u64::from(self.len);
+        let end = usize::try_from(end).map_err(|_| Error::FAULT)?;
+        bytes.get(self.at as usize..end).ok_or(Error::FAULT)
+    }
+}
+
+/// Compares a range with the memory's size.
+pub(crate) fn check<M: Memory + ?Sized>(memory: &M, span: Span) -> Result<()> {
+    let end = u64::from(span.at) + u64::from(span.len);
+    if end <= memory.size() { Ok(()) } else { Err(Error::FAULT) }
+}
+
+/// The address of element `index` of an array.
+pub(crate) fn element(at: u32, index: u32, size: u32) -> Result<u32> {
+    index.checked_mul(size).and_then(|offset| at.checked_add(offset)).ok_or(Error::FAULT)
+}
+
+/// Compares an array of `count` elements with the memory's size.
+pub(crate) fn check_array<M: Memory + ?Sized>(memory: &M, at: u32, count: u32, size: u32) -> Result<()> {
+    check(memory, Span::new(at, count.checked_mul(size).ok_or(Error::FAULT)?))
+}
+
+/// Copies a structure of `N` bytes from the guest.
+pub(crate) fn get<const N: usize, M: Memory + ?Sized>(memory: &M, at: u32) -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    memory.read(at, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Writes a `u32` to the guest.
+pub(crate) fn put_u32<M: Memory + ?Sized>(memory: &mut M, at: u32, value: u32) -> Result<()> {
+    memory.write(at, &value.to_le_bytes())
+}
+
+/// Writes a `u64` to the guest.
+pub(crate) fn put_u64<M: Memory + ?Sized>(memory: &mut M, at: u32, value: u64) -> Result<()> {
+    memory.write(at, &value.to_le_bytes())
+}
+
+/// Lends a path of the guest to `use_it`: in place when the engine lends its memory, else through a copy on the stack.
+/// `NAMETOOLONG` above [`PATH_BYTES_MAX`], `ILSEQ` unless it is UTF-8.
+pub(crate) fn with_path<M: Memory + ?Sized, R>(
+    memory: &mut M,
+    path: Span,
+    use_it: impl FnOnce(&str) -> Result<R>,
+) -> Result<R> {
+    path_size(memory, path)?;
+    match memory.bytes() {
+        Some(bytes) => use_it(text(path.of(bytes)?)?),
+        None => use_it(text(copy_path(memory, path, &mut [0; PATH_BYTES])?)?),
+    }
+}
+
+/// As [`with_path`], for two paths.
+pub(crate) fn with_paths<M: Memory + ?Sized, R>(
+    memory: &mut M,
+    first: Span,
+    second: Span,
+    use_them: impl FnOnce(&str, &str) -> Result<R>,
+) -> Result<R> {
+    path_size(memory, first)?;
+    path_size(memory, second)?;
+    match memory.bytes() {
+        Some(bytes) => use_them(text(first.of(bytes)?)?, text(second.of(bytes)?)?),
+        None => {
+            let (mut a, mut b) = ([0; PATH_BYTES], [0; PATH_BYTES]);
+            let a = copy_path(memory, first, &mut a)?;
+            let b = copy_path(memory, second, &mut b)?;
+            use_them(text(a)?, text(b)?)
+        }
+    }
+}
+
+const PATH_BYTES: usize = PATH_BYTES_MAX as usize;
+
+fn path_size<M: Memory + ?Sized>(memory: &M, path: Span) -> Result<()> {
+    check(memory, path)?;
+    if path.len <= PATH_BYTES_MAX { Ok(()) } else { Err(Error::NAMETOOLONG) }
+}
+
+fn copy_path<'a, M: Memory + ?Sized>(
+    memory: &M,
+    path: Span,
+    into: &'a mut [u8; PATH_BYTES],
+) -> Result<&'a [u8]> {
+    let into = into.get_mut(..path.len as usize).ok_or(Error::NAMETOOLONG)?;
+    memory.read(path.at, into)?;
+    Ok(into)
+}
+
+fn text(bytes: &[u8]) -> Result<&str> {
+    core::str::from_utf8(bytes).map_err(|_| Error::ILSEQ)
+}
+
+/// A guest's vector of buffers: its array and every buffer in it lay within memory when it was checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Vector {
+    at: u32,
+    count: u32,
+    total: u32,
+}
+
+impl Vector {
+    /// Checks all of a vector. `INVAL` above [`IOVECS_MAX`] entries or 2^32 - 1 bytes in sum, `FAULT` when anything
+    /// lies outside memory.
+    pub(crate) fn check<M: Memory + ?Sized>(memory: &M, at: u32, count: u32) -> Result<Self> {
+        if count > IOVECS_MAX {
+            return Err(Error::INVAL);
+        }
+        check_array(memory, at, count, IOVEC_SIZE)?;
+        let mut total = 0u32;
+        for index in 0..count {
+            let span = iovec(memory, at, index)?;
+            check(memory, span)?;
+            total = total.checked_add(span.len).ok_or(Error::INVAL)?;
+        }
+        Ok(Self { at, count, total })
+    }
+
+    /// Bytes in all buffers.
+    pub(crate) const fn total(self) -> u32 {
+        self.total
+    }
+}
+
+fn iovec<M: Memory + ?Sized>(memory: &M, at: u32, index: u32) -> Result<Span> {
+    let [a, b, c, d, e, f, g, h] = get(memory, element(at, index, IOVEC_SIZE)?)?;
+    Ok(Span::new(u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])))
+}
+
+/// Some of a vector's buffers that go to the file system together.
+struct Run {
+    spans: [Span; IOVECS_AT_ONCE],
+    len: usize,
+    bytes: usize,
+    /// The entry after them.
+    next: u32,
+}
+
+impl Run {
+    /// Takes buffers from entry `index` on, leaving out empty ones, for as long as `fits` (the end of the buffer before,
+    /// then the next one) says so.
+    fn take<M: Memory + ?Sized>(
+        memory: &M,
+        vector: Vector,
+        index: u32,
+        fits: &impl Fn(u64, Span) -> bool,
+    ) -> Result<Self> {
+        let mut run = Self { spans: [Span::new(0, 0); IOVECS_AT_ONCE], len: 0, bytes: 0, next: index };
+        let mut end = 0;
+        while run.next < vector.count {
+            let span = iovec(memory, vector.at, run.next)?;
+            if span.len != 0 {
+                let Some(place) = run.spans.get_mut(run.len).filter(|_| fits(end, span)) else { break };
+                *place = span;
+                run.len += 1;
+                run.bytes += span.len as usize;
+                end = u64::from(span.at) + u64::from(span.len);
+            }
+            run.next += 1;
+        }
+        Ok(run)
+    }
+
+    fn spans(&self) -> &[Span] {
+        self.spans.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// Fills a vector's buffers in order with what `fill` gives, and returns the bytes given. Stops at the first call that
+/// gives less than it could. An error counts only when nothing was given before it.
+///
+/// Buffers that lie in ascending order, as nearly all do, go to `fill` together and in place.
+pub(crate) fn scatter<M: Memory + ?Sized>(
+    memory: &mut M,
+    budget: &Budget,
+    vector: Vector,
+    mut fill: impl FnMut(&mut [&mut [u8]]) -> Result<usize>,
+) -> Result<u32> {
+    let mut done = Done::default();
+    let result = if memory.bytes().is_some() {
+        done.in_place(
+            memory,
+            vector,
+            |end, next| u64::from(next.at) >= end,
+            |bytes, run| {
+                let mut slices = split(bytes, run.spans())?;
+                fill(slices.get_mut(..run.len).unwrap_or_default())
+            },
+        )
+    } else {
+        done.copied(memory, budget, vector, |memory, at, scratch| {
+            let got = fill(&mut [&mut *scratch])?;
+            memory.write(at, scratch.get(..got).ok_or(Error::IO)?)?;
+            Ok(got)
+        })
+    };
+    done.or(result)
+}
+
+/// Hands a vector's buffers in order to `drain`, and returns the bytes taken. Stops at the first call that takes less
+/// than it could. An error counts only when nothing was taken before it.
+pub(crate) fn gather<M: Memory + ?Sized>(
+    memory: &mut M,
+    budget: &Budget,
+    vector: Vector,
+    mut drain: impl FnMut(&[&[u8]]) -> Result<usize>,
+) -> Result<u32> {
+    let mut done = Done::default();
+    let result = if memory.bytes().is_some() {
+        done.in_place(
+            memory,
+            vector,
+            |_, _| true,
+            |bytes, run| {
+                let mut slices: [&[u8]; IOVECS_AT_ONCE] = Default::default();
+                for (slice, span) in slices.iter_mut().zip(run.spans()) {
+                    *slice = span.of(bytes)?;
+                }
+                drain(slices.get(..run.len).unwrap_or_default())
+            },
+        )
+    } else {
+        done.copied(memory, budget, vector, |memory, at, scratch| {
+            memory.read(at, scratch)?;
+            drain(&[scratch])
+        })
+    };
+    done.or(result)
+}
+
+/// Cuts ascending spans out of the memory.
+fn split<'a>(bytes: &'a mut [u8], spans: &[Span]) -> Result<[&'a mut [u8]; IOVECS_AT_ONCE]> {
+    let mut slices: [&mut [u8]; IOVECS_AT_ONCE] = Default::default();
+    let mut rest = bytes;
+    let mut cut = 0u64;
+    for (slice, span) in slices.iter_mut().zip(spans) {
+        let skip = u64::from(span.at).checked_sub(cut).and_then(|skip| usize::try_from(skip).ok());
+        let (_, tail) = rest.split_at_mut_checked(skip.ok_or(Error::FAULT)?).ok_or(Error::FAULT)?;
+        let (mine, tail) = tail.split_at_mut_checked(span.len as usize).ok_or(Error::FAULT)?;
+        *slice = mine;
+        rest = tail;
+        cut = u64::from(span.at) + u64::from(span.len);
+    }
+    Ok(slices)
+}
+
+/// The bytes of a vector that are done.
+///
+/// A read may overwrite the vector that describes it. So its entries are read, and compared with the memory's size,
+/// again and again; the first check of all of them only makes sure that an honest program fails before any effect.
+#[derive(Default)]
+struct Done(u32);
+
+impl Done {
+    /// The count, unless nothing was done and `result` is an error.
+    fn or(self, result: Result<()>) -> Result<u32> {
+        match result {
+            Err(error) if self.0 == 0 => Err(error),
+            _ => Ok(self.0),
+        }
+    }
+
+    /// Counts `got` bytes of `wanted`, and says whether to go on.
+    fn add(&mut self, got: usize, wanted: usize) -> bool {
+        self.0 = self.0.saturating_add(u32::try_from(got).unwrap_or(u32::MAX));
+        got >= wanted && self.0 != u32::MAX
+    }
+
+    fn in_place<M: Memory + ?Sized>(
+        &mut self,
+        memory: &mut M,
+        vector: Vector,
+        fits: impl Fn(u64, Span) -> bool,
+        mut transfer: impl FnMut(&mut [u8], &Run) -> Result<usize>,
+    ) -> Result<()> {
+        let mut index = 0;
+        while index < vector.count {
+            let run = Run::take(memory, vector, index, &fits)?;
+            index = run.next;
+            if run.len == 0 {
+                break;
+            }
+            let got = transfer(memory.bytes().ok_or(Error::FAULT)?, &run)?;
+            if !self.add(got, run.bytes) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn copied<M: Memory + ?Sized>(
+        &mut self,
+        memory: &mut M,
+        budget: &Budget,
+        vector: Vector,
+        mut transfer: impl FnMut(&mut M, u32, &mut [u8]) -> Result<usize>,
+    ) -> Result<()> {
+        let size = vector.total.min(SCRATCH_BYTES);
+        let _charge = budget.charge(size.into()).ok_or(Error::NOMEM)?;
+        let mut scratch = vec![0; size as usize];
+        for index in 0..vector.count {
+            let Span { mut at, len: mut left } = iovec(memory, vector.at, index)?;
+            while left != 0 {
+                let wanted = left.min(size);
+                let piece = scratch.get_mut(..wanted as usize).unwrap_or_default();
+                let got = transfer(memory, at, piece)?;
+                if !self.add(got, wanted as usize) {
+                    return Ok(());
+                }
+                at = at.checked_add(wanted).unwrap_or_default();
+                left -= wanted;
+            }
+        }
+        Ok(())
+    }
+}

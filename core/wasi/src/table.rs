@@ -1,0 +1,147 @@
+//! The descriptor table: small numbers for open things, the lowest free number first.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use qyv_vfs::{Budget, Charge, Error, Node, Result};
+
+use crate::Stream;
+use crate::limits::FDS_MAX;
+
+/// An open thing with what may be done to it.
+#[derive(Debug)]
+pub(crate) struct Descriptor {
+    pub(crate) kind: Kind,
+    /// `rights` bits for calls on the descriptor itself.
+    pub(crate) rights: u64,
+    /// `rights` bits for what is opened through it.
+    pub(crate) inheriting: u64,
+    /// `fdflags` bits.
+    pub(crate) flags: u16,
+}
+
+impl Descriptor {
+    /// `NOTCAPABLE` unless it has all these rights.
+    pub(crate) fn require(&self, rights: u64) -> Result<()> {
+        if self.rights & rights == rights { Ok(()) } else { Err(Error::NOTCAPABLE) }
+    }
+
+    /// Whether all these `fdflags` are set.
+    pub(crate) fn has(&self, flags: u16) -> bool {
+        self.flags & flags == flags
+    }
+}
+
+/// What is open.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Stream(Stream),
+    /// A regular file. Preview 1 has no `dup`, so the offset belongs to the one descriptor.
+    File {
+        node: Node,
+        offset: u64,
+    },
+    Directory {
+        node: Node,
+        origin: Origin,
+    },
+    /// The root of an app that was granted no files.
+    ClosedRoot,
+}
+
+/// Where a directory lies, for messages: the guest path of the preopen that it is or was opened through.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) path: Arc<str>,
+    pub(crate) preopen: bool,
+}
+
+/// Open descriptors by number.
+#[derive(Debug)]
+pub(crate) struct Table {
+    slots: Vec<Option<Descriptor>>,
+    /// One bit a slot, set when it is taken: finding the lowest free number looks at 64 at once.
+    taken: Vec<u64>,
+    limit: u32,
+    /// Holds the bytes of `slots`.
+    charge: Charge,
+}
+
+/// Slots are added in such steps, so that a charge is rare.
+const STEP: usize = 64;
+
+impl Table {
+    /// `INVAL` unless `limit` is 3 to [`FDS_MAX`].
+    pub(crate) fn new(limit: u32, budget: &Budget) -> Result<Self> {
+        if !(3..=FDS_MAX).contains(&limit) {
+            return Err(Error::INVAL);
+        }
+        let charge = budget.charge(0).ok_or(Error::NOMEM)?;
+        Ok(Self { slots: Vec::new(), taken: Vec::new(), limit, charge })
+    }
+
+    /// `BADF` when it is not open.
+    pub(crate) fn get(&self, fd: u32) -> Result<&Descriptor> {
+        self.slots.get(fd as usize).and_then(Option::as_ref).ok_or(Error::BADF)
+    }
+
+    /// `BADF` when it is not open.
+    pub(crate) fn get_mut(&mut self, fd: u32) -> Result<&mut Descriptor> {
+        self.slots.get_mut(fd as usize).and_then(Option::as_mut).ok_or(Error::BADF)
+    }
+
+    /// Makes sure that [`insert`](Self::insert) will succeed. `MFILE` at the limit, `NOMEM` when the budget is
+    /// exhausted.
+    pub(crate) fn reserve(&mut self) -> Result<u32> {
+        let word = self.taken.iter().position(|&word| word != u64::MAX).unwrap_or(self.taken.len());
+        let bit = self.taken.get(word).map_or(0, |word| word.trailing_ones() as usize);
+        let free = word * STEP + bit;
+        if free >= self.limit as usize {
+            return Err(Error::MFILE);
+        }
+        if word == self.taken.len() {
+            let slots = (word + 1) * STEP;
+            let bytes = slots * size_of::<Option<Descriptor>>() + (word + 1) * size_of::<u64>();
+            if !self.charge.try_resize(bytes as u64) {
+                return Err(Error::NOMEM);
+            }
+            self.slots.resize_with(slots, || None);
+            self.taken.push(0);
+        }
+        Ok(free as u32)
+    }
+
+    /// Puts a descriptor at the lowest free number.
+    pub(crate) fn insert(&mut self, descriptor: Descriptor) -> Result<u32> {
+        let fd = self.reserve()?;
+        self.put(fd, Some(descriptor));
+        Ok(fd)
+    }
+
+    /// Takes a descriptor out; its owner closes what it names.
+    pub(crate) fn remove(&mut self, fd: u32) -> Result<Descriptor> {
+        self.get(fd)?;
+        self.put(fd, None).ok_or(Error::BADF)
+    }
+
+    /// Moves `from` to the open number `to` and returns what was there; over itself nothing happens.
+    pub(crate) fn renumber(&mut self, from: u32, to: u32) -> Result<Option<Descriptor>> {
+        self.get(from)?;
+        self.get(to)?;
+        if from == to {
+            return Ok(None);
+        }
+        let moved = self.put(from, None);
+        Ok(self.put(to, moved))
+    }
+
+    fn put(&mut self, fd: u32, descriptor: Option<Descriptor>) -> Option<Descriptor> {
+        let fd = fd as usize;
+        let (Some(slot), Some(word)) = (self.slots.get_mut(fd), self.taken.get_mut(fd / STEP)) else {
+            return descriptor;
+        };
+        let bit = 1 << (fd % STEP);
+        *word = if descriptor.is_some() { *word | bit } else { *word & !bit };
+        core::mem::replace(slot, descriptor)
+    }
+}
