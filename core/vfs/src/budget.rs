@@ -52,6 +52,24 @@ impl Budget {
         }
     }
 
+    /// Takes as much of `amount` as is left and returns how much that was. Less than asked counts as a refusal.
+    #[must_use]
+    pub fn take_up_to(&self, amount: u64) -> u64 {
+        let fits = |used: u64| amount.min(self.inner.limit.saturating_sub(used));
+        let taken = self
+            .inner
+            .used
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |used| Some(used + fits(used)))
+            .map_or(0, |before| {
+                self.inner.peak.fetch_max(before + fits(before), Ordering::Relaxed);
+                fits(before)
+            });
+        if taken < amount {
+            self.inner.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        taken
+    }
+
     /// Gives `amount` units back. More than was taken counts as all of it.
     pub fn give_back(&self, amount: u64) {
         let _ = self
@@ -64,6 +82,12 @@ impl Budget {
     #[must_use]
     pub fn charge(&self, amount: u64) -> Option<Charge> {
         self.try_take(amount).then(|| Charge { budget: self.clone(), amount })
+    }
+
+    /// A charge of nothing yet, to be resized.
+    #[must_use]
+    pub fn hold(&self) -> Charge {
+        Charge { budget: self.clone(), amount: 0 }
     }
 
     /// The most that can be taken at once.
@@ -126,6 +150,29 @@ impl Charge {
     }
 }
 
+impl Charge {
+    /// Holds `amount` more units, or changes nothing and returns `false`.
+    #[must_use]
+    pub fn try_grow(&mut self, amount: u64) -> bool {
+        self.amount.checked_add(amount).is_some_and(|sum| self.try_resize(sum))
+    }
+
+    /// Holds as many more units, up to `amount`, as are left. Returns how many.
+    #[must_use]
+    pub fn grow_up_to(&mut self, amount: u64) -> u64 {
+        let taken = self.budget.take_up_to(amount);
+        self.amount += taken;
+        taken
+    }
+
+    /// Holds `amount` units less, or none when it held fewer.
+    pub fn shrink(&mut self, amount: u64) {
+        let less = amount.min(self.amount);
+        self.budget.give_back(less);
+        self.amount -= less;
+    }
+}
+
 impl Drop for Charge {
     fn drop(&mut self) {
         self.budget.give_back(self.amount);
@@ -147,5 +194,16 @@ mod tests {
         assert!(charge.try_resize(10));
         drop(charge);
         assert_eq!((budget.used(), budget.peak()), (0, 10));
+    }
+
+    #[test]
+    fn takes_what_is_left() {
+        let budget = Budget::new(10);
+        let mut charge = budget.hold();
+        assert_eq!((charge.grow_up_to(7), charge.grow_up_to(7), charge.grow_up_to(7)), (7, 3, 0));
+        assert_eq!((charge.amount(), budget.used(), budget.peak(), budget.refused()), (10, 10, 10, 2));
+        assert!(!charge.try_grow(u64::MAX));
+        charge.shrink(4);
+        assert_eq!((charge.amount(), budget.used()), (6, 6));
     }
 }

@@ -14,13 +14,25 @@
 
 extern crate alloc;
 
+mod nodes;
+mod paths;
+mod resolve;
+mod table;
+
+mod fs;
+mod memfs;
+mod packed;
+
 mod budget;
 mod error;
-mod fs;
+mod slab;
 
 pub use budget::{Budget, Charge};
 pub use error::{Error, Result};
 pub use fs::{
-    Advice, Attributes, Clock, DirEntry, FileSystem, FileType, Handle, OpenOptions, Opened, ReadDir, SetTime, SyncKind,
-    Times,
+    Advice, Attributes, Clock, DirEntry, FileSystem, FileType, Handle, OpenOptions, Opened, ReadDir, SetTime,
+    SyncKind, Times,
 };
+pub use memfs::{MemFs, MemFsOptions};
+pub use packed::{PackedFile, PackedFiles, PackedFs};
+pub use table::{Access, Node, Vfs};
