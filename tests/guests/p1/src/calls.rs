@@ -234,7 +234,8 @@ pub fn open(fd: Fd, path: &str, flags: u32, rights: u64) -> Result<Fd> {
 
 /// Opens a directory as the C library does, asking for everything.
 pub fn open_dir(fd: Fd, path: &str) -> Result<Fd> {
-    path_open(fd, 0, path.as_bytes(), crate::types::oflags::DIRECTORY, rights::FD_READDIR, rights::BOTH, 0)
+    let handed_down = rights::DIRECTORY | rights::BOTH;
+    path_open(fd, 0, path.as_bytes(), crate::types::oflags::DIRECTORY, rights::DIRECTORY, handed_down, 0)
 }
 
 /// Creates a file that is open for reading and writing.

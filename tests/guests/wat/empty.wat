@@ -1,0 +1,2 @@
+;; A command that does nothing.
+(module (func (export "_start")))

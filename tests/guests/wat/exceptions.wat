@@ -1,0 +1,27 @@
+;; Exceptions with `try_table`: caught through a call, rethrown by reference, and not caught by a foreign tag.
+(module
+  (tag $number (param i32))
+  (tag $other)
+  (func $throws (param i32) (throw $number (local.get 0)))
+  (func $catches (param i32) (result i32)
+    (block $caught (result i32)
+      (block $foreign
+        (try_table (catch $other $foreign) (catch $number $caught)
+          (call $throws (local.get 0)))
+        unreachable)
+      unreachable))
+  (func $rethrows (param i32) (result i32)
+    (block $caught (result i32)
+      (try_table (catch $number $caught)
+        (block $all (result exnref)
+          (try_table (catch_all_ref $all) (call $throws (local.get 0)))
+          unreachable)
+        throw_ref)
+      unreachable))
+  (func (export "_start")
+    (local $i i32)
+    (loop $more
+      (if (i32.ne (call $catches (local.get $i)) (local.get $i)) (then unreachable))
+      (if (i32.ne (call $rethrows (local.get $i)) (local.get $i)) (then unreachable))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br_if $more (i32.lt_u (local.get $i) (i32.const 1000))))))

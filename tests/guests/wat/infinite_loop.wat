@@ -1,0 +1,2 @@
+;; Never ends and calls nobody.
+(module (func (export "_start") (loop (br 0))))
