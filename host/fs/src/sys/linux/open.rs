@@ -1,0 +1,137 @@
+//! Opening files without touching what is not served.
+
+use std::os::fd::BorrowedFd;
+
+use qyv_vfs::{Error, FileType, OpenOptions, Result};
+use rustix::fs::{OFlags, Stat};
+
+use super::attributes::{file_id, kind, size};
+use super::errno::call;
+use super::quota::Quota;
+use super::resolve::{Place, stat};
+use super::slab::{Open, Role};
+
+/// Opens what is at `place`: `Regular` or `Directory`.
+///
+/// A FIFO, socket or device is never opened for writing: its kind is looked up before, in a call of its own. For
+/// reading, looking first would cost a call on every open; it is opened with `O_NONBLOCK`, which waits for nobody,
+/// looked at and closed. `O_NONBLOCK` then stays on the descriptor: it changes nothing for regular files.
+pub(super) fn open(
+    dir: BorrowedFd<'_>,
+    place: Place<'_>,
+    options: &OpenOptions,
+    quota: Option<&mut Quota>,
+) -> Result<(Open, FileType)> {
+    if options.directory {
+        return open_directory(dir, place, options);
+    }
+    let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY | access(options);
+    if options.create && options.exclusive {
+        flags |= OFlags::CREATE | OFlags::EXCL;
+        let (fd, quota) = charged(quota, || place.open(dir, flags))?;
+        let id = if quota { Some(file_id(&stat(&fd)?)) } else { None };
+        return Ok((file(fd, options, id), FileType::Regular));
+    }
+    if !options.mutates() {
+        let fd = place.open(dir, flags)?;
+        let found = stat(&fd)?;
+        return match kind(&found) {
+            Some(FileType::Regular) => {
+                let id = quota.map(|_| file_id(&found));
+                Ok((file(fd, options, id), FileType::Regular))
+            }
+            Some(FileType::Directory) => Ok((Open::new(fd, Role::Directory), FileType::Directory)),
+            _ => Err(Error::PERM),
+        };
+    }
+    let missing = match place.stat(dir) {
+        Ok(found) => regular(&found).map(|()| false)?,
+        Err(Error::NOENT) if options.create => true,
+        Err(error) => return Err(error),
+    };
+    open_changing(dir, place, options, flags, missing, quota)
+}
+
+/// The second half of an open that may change the file: what was there a moment ago is regular, or `missing`.
+fn open_changing(
+    dir: BorrowedFd<'_>,
+    place: Place<'_>,
+    options: &OpenOptions,
+    mut flags: OFlags,
+    missing: bool,
+    mut quota: Option<&mut Quota>,
+) -> Result<(Open, FileType)> {
+    if options.create {
+        flags |= OFlags::CREATE;
+    }
+    let counted = if missing { quota.as_deref_mut() } else { None };
+    let (fd, _) = charged(counted, || place.open(dir, flags))?;
+    // It may be another file than a moment ago, so it is emptied here and not by the kernel on opening.
+    let found = stat(&fd)?;
+    regular(&found)?;
+    let before = size(&found);
+    if options.truncate && before > 0 {
+        call(|| rustix::fs::ftruncate(&fd, 0))?;
+        if let Some(quota) = quota.as_deref_mut() {
+            quota.bytes.give_back(before);
+        }
+    }
+    let id = quota.map(|_| file_id(&found));
+    Ok((file(fd, options, id), FileType::Regular))
+}
+
+/// Opens a directory for itself or for a base of names.
+fn open_directory(dir: BorrowedFd<'_>, place: Place<'_>, options: &OpenOptions) -> Result<(Open, FileType)> {
+    if options.create {
+        return Err(Error::INVAL);
+    }
+    let fd = match place.open(dir, OFlags::RDONLY | OFlags::DIRECTORY) {
+        // The kernel says NOTDIR of a link that it may not follow.
+        Err(Error::NOTDIR) if is_link(dir, place) => return Err(Error::LOOP),
+        result => result?,
+    };
+    if options.write || options.truncate {
+        return Err(Error::ISDIR);
+    }
+    Ok((Open::new(fd, Role::Directory), FileType::Directory))
+}
+
+fn is_link(dir: BorrowedFd<'_>, place: Place<'_>) -> bool {
+    !matches!(place, Place::Path { follow: true, .. })
+        && place.stat(dir).is_ok_and(|found| kind(&found) == Some(FileType::Symlink))
+}
+
+/// Runs `create` with one inode taken, which is given back when it fails. Tells whether there is a quota.
+fn charged<T>(quota: Option<&mut Quota>, create: impl FnOnce() -> Result<T>) -> Result<(T, bool)> {
+    let Some(quota) = quota else { return Ok((create()?, false)) };
+    quota.take_inode()?;
+    match create() {
+        Ok(value) => Ok((value, true)),
+        Err(error) => {
+            quota.inodes.give_back(1);
+            Err(error)
+        }
+    }
+}
+
+/// Emptying needs a descriptor that may write, also for a guest that may not.
+fn access(options: &OpenOptions) -> OFlags {
+    match (options.read, options.write || options.truncate) {
+        (true, true) => OFlags::RDWR,
+        (false, true) => OFlags::WRONLY,
+        (_, false) => OFlags::RDONLY,
+    }
+}
+
+fn file(fd: std::os::fd::OwnedFd, options: &OpenOptions, id: Option<super::slab::FileId>) -> Open {
+    Open::new(fd, Role::File { read: options.read, write: options.write, id })
+}
+
+fn regular(found: &Stat) -> Result<()> {
+    match kind(found) {
+        Some(FileType::Regular) => Ok(()),
+        Some(FileType::Directory) => Err(Error::ISDIR),
+        Some(FileType::Symlink) => Err(Error::LOOP),
+        None => Err(Error::PERM),
+    }
+}
