@@ -1,0 +1,173 @@
+//! The process that compiles.
+//!
+//! Before it reads the first byte it gives up what it could do harm with: its memory, time and file sizes are
+//! limited; it ends with its parent; and once the input is read, a seccomp filter refuses every call that opens
+//! files, reaches the network or starts programs. What is left is arithmetic.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::process::ExitCode;
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+
+use super::MODULE_BYTES_MAX;
+use crate::cache::Kind;
+use crate::config::{Settings, compiler};
+
+/// The exit code that says: the input is wrong, not the compiler.
+pub(super) const INVALID: i32 = 3;
+/// The largest native code that is written, in bytes.
+const CODE_BYTES_MAX: u64 = 8 << 30;
+
+pub(super) fn kind_argument(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Module => "module",
+        Kind::Component => "component",
+    }
+}
+
+/// Compiles standard input to standard output. `arguments` are those that [`super::Compiler`] adds: kind, flavour,
+/// bytes of memory, seconds.
+#[must_use]
+pub fn main(arguments: &[String]) -> ExitCode {
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Invalid(message)) => {
+            let _ = writeln!(std::io::stderr(), "{message}");
+            ExitCode::from(INVALID.unsigned_abs() as u8)
+        }
+        Err(Failure::Other(message)) => {
+            let _ = writeln!(std::io::stderr(), "{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+enum Failure {
+    /// The module is to blame.
+    Invalid(String),
+    /// The compiler or the system is.
+    Other(String),
+}
+
+impl Failure {
+    fn other(error: impl ToString) -> Self {
+        Self::Other(error.to_string())
+    }
+}
+
+fn run(arguments: &[String]) -> Result<(), Failure> {
+    let [kind, flavour, memory, seconds] = arguments else {
+        return Err(Failure::other("this command is for qyvol's own use"));
+    };
+    let number = |text: &String| text.parse::<u64>().map_err(Failure::other);
+    limit(number(memory)?, number(seconds)?)?;
+    let settings = Settings::from_code_flavour(flavour).ok_or_else(|| Failure::other("unknown flavour"))?;
+    let mut module = Vec::new();
+    std::io::stdin().lock().take(MODULE_BYTES_MAX + 1).read_to_end(&mut module).map_err(Failure::other)?;
+    wall_off()?;
+    let engine = compiler(&settings).map_err(Failure::other)?;
+    let code = match kind.as_str() {
+        "module" => engine.precompile_module(&module),
+        "component" => engine.precompile_component(&module),
+        _ => return Err(Failure::other("unknown kind")),
+    };
+    let code = code.map_err(|error| Failure::Invalid(format!("{error:#}")))?;
+    std::io::stdout().lock().write_all(&code).map_err(Failure::other)
+}
+
+/// Limits memory, time, files; and ends this process with its parent.
+fn limit(memory_bytes: u64, seconds: u64) -> Result<(), Failure> {
+    let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let limits = [
+        (Resource::As, memory_bytes),
+        // All threads of the compiler count; one that runs alone is caught by the parent's clock.
+        (Resource::Cpu, seconds.saturating_mul(processors)),
+        (Resource::Fsize, CODE_BYTES_MAX),
+        (Resource::Core, 0),
+        (Resource::Nofile, 64),
+    ];
+    for (resource, most) in limits {
+        let most = Some(most);
+        setrlimit(resource, Rlimit { current: most, maximum: most }).map_err(Failure::other)?;
+    }
+    let parent = rustix::process::getppid();
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(Failure::other)?;
+    if rustix::process::getppid() != parent {
+        return Err(Failure::other("the parent is gone"));
+    }
+    Ok(())
+}
+
+/// Refuses, for this and every later thread, what a compiler has no business with. The calls answer `EPERM`, so that
+/// a library that looks for its configuration goes on without.
+fn wall_off() -> Result<(), Failure> {
+    let refused = [
+        libc::SYS_openat,
+        libc::SYS_openat2,
+        libc::SYS_socket,
+        libc::SYS_socketpair,
+        libc::SYS_connect,
+        libc::SYS_bind,
+        libc::SYS_execve,
+        libc::SYS_execveat,
+        libc::SYS_ptrace,
+        libc::SYS_process_vm_readv,
+        libc::SYS_process_vm_writev,
+        libc::SYS_pidfd_getfd,
+        libc::SYS_unlinkat,
+        libc::SYS_renameat2,
+        libc::SYS_linkat,
+        libc::SYS_symlinkat,
+        libc::SYS_mkdirat,
+        libc::SYS_fchmodat,
+        libc::SYS_fchownat,
+        libc::SYS_mount,
+        libc::SYS_unshare,
+        libc::SYS_setns,
+        libc::SYS_bpf,
+        libc::SYS_keyctl,
+        libc::SYS_io_uring_setup,
+        libc::SYS_kill,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_open,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_creat,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_unlink,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_rename,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_link,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_symlink,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_mkdir,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_chmod,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_chown,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_fork,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_vfork,
+    ];
+    let rules: BTreeMap<i64, Vec<seccompiler::SeccompRule>> =
+        refused.into_iter().map(|call| (call, Vec::new())).collect();
+    let filter = SeccompFilter::new(
+        rules,
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::EPERM.unsigned_abs()),
+        std::env::consts::ARCH.try_into().map_err(Failure::other)?,
+    )
+    .map_err(Failure::other)?;
+    let program: BpfProgram = filter.try_into().map_err(Failure::other)?;
+    // `apply_filter` sets no-new-privileges first. Under an emulator that has no seccomp there is one wall less.
+    match seccompiler::apply_filter(&program) {
+        Ok(()) => Ok(()),
+        Err(seccompiler::Error::Seccomp(error)) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+        Err(error) => Err(Failure::other(error)),
+    }
+}

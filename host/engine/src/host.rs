@@ -1,0 +1,250 @@
+//! What a guest gets from this process: clocks, random numbers, the standard streams.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use qyv_wasi::{Clock, Error, Interest, Readiness, Result, Stream, StreamKind, Wait};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::FileType;
+use rustix::rand::{GetRandomFlags, getrandom};
+use rustix::time::{ClockId, clock_getres, clock_gettime};
+
+use crate::interrupt::{Interrupt, Reason};
+
+/// Where a guest's output goes. Shared, so that the process can still write its last words.
+pub type Sink = Arc<Mutex<dyn Write + Send>>;
+
+/// The standard streams of a guest.
+#[derive(Clone)]
+pub struct Stdio {
+    /// Whether the guest reads this process's standard input; otherwise its input is empty.
+    pub stdin: bool,
+    /// Its standard output.
+    pub stdout: Output,
+    /// Its standard error.
+    pub stderr: Output,
+}
+
+/// One output stream of a guest.
+#[derive(Clone)]
+pub struct Output {
+    /// Where the bytes go.
+    pub sink: Sink,
+    /// What the guest is told that it is.
+    pub kind: StreamKind,
+}
+
+impl Output {
+    /// This process's standard output, without a buffer of its own.
+    #[must_use]
+    pub fn stdout() -> Self {
+        let fd = rustix::stdio::stdout();
+        Self { sink: Arc::new(Mutex::new(Direct(fd))), kind: kind_of(fd) }
+    }
+
+    /// This process's standard error.
+    #[must_use]
+    pub fn stderr() -> Self {
+        let fd = rustix::stdio::stderr();
+        Self { sink: Arc::new(Mutex::new(Direct(fd))), kind: kind_of(fd) }
+    }
+
+    /// The same stream through another sink, such as a filter around it.
+    #[must_use]
+    pub fn through(self, wrap: impl FnOnce(Sink) -> Sink) -> Self {
+        Self { sink: wrap(self.sink), kind: self.kind }
+    }
+}
+
+impl Default for Stdio {
+    fn default() -> Self {
+        Self { stdin: true, stdout: Output::stdout(), stderr: Output::stderr() }
+    }
+}
+
+/// Writes to a descriptor with one system call a write.
+struct Direct(BorrowedFd<'static>);
+
+impl Write for Direct {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match rustix::io::write(self.0, bytes) {
+                Err(rustix::io::Errno::INTR) => {}
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// [`qyv_wasi::Host`] for a guest that has a thread to itself.
+pub(crate) struct ProcessHost {
+    stdio: Stdio,
+    stdin_kind: StreamKind,
+    interrupt: Interrupt,
+}
+
+impl ProcessHost {
+    pub(crate) fn new(stdio: Stdio, interrupt: Interrupt) -> Self {
+        let stdin_kind = if stdio.stdin { kind_of(rustix::stdio::stdin()) } else { StreamKind::Null };
+        Self { stdio, stdin_kind, interrupt }
+    }
+
+    /// Blocks until what a call waits for has come, or the guest is to stop.
+    pub(crate) fn wait(&mut self, wait: &Wait) -> std::result::Result<(), Reason> {
+        let deadline = wait.deadline().map(|(clock, at)| {
+            let now = self.clock_now_or_zero(clock);
+            let left = Duration::from_nanos(at.saturating_sub(now));
+            // A time so far ahead that it cannot be told is as good as a year.
+            Instant::now()
+                .checked_add(left)
+                .unwrap_or_else(|| Instant::now() + Duration::from_secs(365 * 86_400))
+        });
+        let interests: Vec<_> =
+            wait.streams().iter().map(|(stream, interest)| (descriptor(*stream), flags(*interest))).collect();
+        self.interrupt.wait(&interests, deadline)
+    }
+
+    fn clock_now_or_zero(&mut self, clock: Clock) -> u64 {
+        qyv_wasi::Host::clock_now(self, clock).unwrap_or(0)
+    }
+
+    fn output(&self, stream: Stream) -> &Output {
+        if stream == Stream::Stderr { &self.stdio.stderr } else { &self.stdio.stdout }
+    }
+
+    fn is_input_null(&self, stream: Stream) -> bool {
+        stream == Stream::Stdin && !self.stdio.stdin
+    }
+}
+
+impl qyv_wasi::Host for ProcessHost {
+    fn clock_now(&mut self, clock: Clock) -> Result<u64> {
+        nanoseconds(clock_gettime(clock_id(clock)))
+    }
+
+    fn clock_resolution(&mut self, clock: Clock) -> Result<u64> {
+        nanoseconds(clock_getres(clock_id(clock))).map(|resolution| resolution.max(1))
+    }
+
+    fn random(&mut self, mut into: &mut [u8]) -> Result<()> {
+        while !into.is_empty() {
+            match getrandom(&mut *into, GetRandomFlags::empty()) {
+                Ok(count) => into = &mut into[count..],
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return Err(Error::IO),
+            }
+        }
+        Ok(())
+    }
+
+    fn stream_read(&mut self, stream: Stream, into: &mut [u8]) -> Result<usize> {
+        if stream != Stream::Stdin {
+            return Err(Error::BADF);
+        }
+        if self.is_input_null(stream) {
+            return Ok(0);
+        }
+        let stdin = rustix::stdio::stdin();
+        // A file never blocks; anything else is asked first, so that a stop reaches a guest that waits for input.
+        if self.stdin_kind != StreamKind::File && !is_ready(stdin, PollFlags::IN) {
+            return Err(Error::AGAIN);
+        }
+        rustix::io::read(stdin, into).map_err(|error| match error {
+            rustix::io::Errno::AGAIN | rustix::io::Errno::INTR => Error::AGAIN,
+            rustix::io::Errno::ISDIR => Error::ISDIR,
+            rustix::io::Errno::BADF => Error::BADF,
+            _ => Error::IO,
+        })
+    }
+
+    fn stream_write(&mut self, stream: Stream, from: &[u8]) -> Result<usize> {
+        let mut sink = self.output(stream).sink.lock().unwrap_or_else(PoisonError::into_inner);
+        sink.write(from).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Error::AGAIN,
+            io::ErrorKind::BrokenPipe => Error::PIPE,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::NOSPC,
+            _ if error.raw_os_error() == Some(libc::EBADF) => Error::BADF,
+            _ => Error::IO,
+        })
+    }
+
+    fn stream_kind(&self, stream: Stream) -> StreamKind {
+        if stream == Stream::Stdin { self.stdin_kind } else { self.output(stream).kind }
+    }
+
+    fn stream_ready(&mut self, stream: Stream, interest: Interest) -> Option<Readiness> {
+        if self.is_input_null(stream) {
+            return Some(Readiness { bytes: 0, hangup: true });
+        }
+        let mut descriptors = [PollFd::from_borrowed_fd(descriptor(stream), flags(interest))];
+        let now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut descriptors, Some(&now)).ok()?;
+        let seen = descriptors[0].revents();
+        if seen.is_empty() {
+            return None;
+        }
+        let bytes = match interest {
+            Interest::Read => rustix::io::ioctl_fionread(descriptor(stream)).unwrap_or(1),
+            Interest::Write => 1,
+        };
+        Some(Readiness { bytes, hangup: seen.intersects(PollFlags::HUP | PollFlags::ERR) })
+    }
+
+    fn yield_now(&mut self) {
+        rustix::thread::sched_yield();
+    }
+}
+
+fn nanoseconds(time: rustix::time::Timespec) -> Result<u64> {
+    let seconds = u64::try_from(time.tv_sec).map_err(|_| Error::OVERFLOW)?;
+    let nanoseconds = u64::try_from(time.tv_nsec).map_err(|_| Error::OVERFLOW)?;
+    seconds.checked_mul(1_000_000_000).and_then(|sum| sum.checked_add(nanoseconds)).ok_or(Error::OVERFLOW)
+}
+
+fn clock_id(clock: Clock) -> ClockId {
+    match clock {
+        Clock::Realtime => ClockId::Realtime,
+        Clock::Monotonic => ClockId::Monotonic,
+        Clock::ProcessCpu => ClockId::ProcessCPUTime,
+        Clock::ThreadCpu => ClockId::ThreadCPUTime,
+    }
+}
+
+fn descriptor(stream: Stream) -> BorrowedFd<'static> {
+    match stream {
+        Stream::Stdin => rustix::stdio::stdin(),
+        Stream::Stdout => rustix::stdio::stdout(),
+        Stream::Stderr => rustix::stdio::stderr(),
+    }
+}
+
+fn flags(interest: Interest) -> PollFlags {
+    match interest {
+        Interest::Read => PollFlags::IN,
+        Interest::Write => PollFlags::OUT,
+    }
+}
+
+fn is_ready(fd: BorrowedFd<'_>, flags: PollFlags) -> bool {
+    let now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+    !matches!(poll(&mut [PollFd::from_borrowed_fd(fd, flags)], Some(&now)), Ok(0))
+}
+
+/// What stands behind a descriptor of this process.
+fn kind_of(fd: impl AsFd) -> StreamKind {
+    let fd = fd.as_fd();
+    if rustix::termios::isatty(fd) {
+        return StreamKind::Terminal;
+    }
+    match rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+        Ok(FileType::RegularFile) => StreamKind::File,
+        Ok(FileType::CharacterDevice) => StreamKind::Null,
+        _ => StreamKind::Pipe,
+    }
+}

@@ -1,0 +1,199 @@
+//! Running a program from its start to its end.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use qyv_vfs::Budget;
+use qyv_wasi::{Denial, Process};
+use wasmtime::{Linker, Module, Store, UpdateDeadline};
+
+use crate::host::{ProcessHost, Stdio};
+use crate::interrupt::Interrupt;
+use crate::limits::Limiter;
+use crate::preview1::{self, Exit, Guest, Stopped};
+use crate::program::{Code, Program};
+use crate::trap::{self, Trap};
+use crate::watchdog::Watchdog;
+use crate::{Ending, Error, Limit, Result};
+
+/// What a run needs besides its program.
+pub struct Start<'a> {
+    /// The guest's files, arguments and environment.
+    pub process: Process,
+    /// Its standard streams.
+    pub stdio: Stdio,
+    /// The counter of its memory; the same that its memory file systems are charged to.
+    pub memory: Budget,
+    /// How it is asked to stop.
+    pub interrupt: Interrupt,
+    /// Who watches its time, when it has limits of time.
+    pub watchdog: Option<&'a Watchdog>,
+    /// Where to write a core dump when it traps; needs [`Settings::coredump`](crate::Settings::coredump).
+    pub coredump: Option<PathBuf>,
+}
+
+/// How a run went.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub ending: Ending,
+    /// What the guest did wrong, when it trapped.
+    pub trap: Option<Trap>,
+    /// What the guest was refused.
+    pub denials: Vec<Denial>,
+    /// The most memory it ever held, in bytes.
+    pub memory_peak: u64,
+    /// Why the core dump that was asked for could not be written.
+    pub coredump_error: Option<String>,
+}
+
+impl Program {
+    /// Runs the program to its end.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started. A guest that was started always has an [`Ending`].
+    pub fn run(&self, start: Start<'_>) -> Result<Finished> {
+        match &self.code {
+            Code::Module(module) => self.run_module(module, start),
+            Code::Component(component) => crate::component::run(&self.engine, component, start),
+        }
+    }
+
+    fn run_module(&self, module: &Module, start: Start<'_>) -> Result<Finished> {
+        let mut linker = Linker::new(&self.engine);
+        preview1::add_to_linker(&mut linker)?;
+        let memory = start.memory.clone();
+        let mut store = Store::new(
+            &self.engine,
+            Guest {
+                process: start.process,
+                host: ProcessHost::new(start.stdio, start.interrupt.clone()),
+                limiter: Limiter::new(start.memory),
+                memory: None,
+            },
+        );
+        store.limiter(|guest| &mut guest.limiter);
+        interrupt_at_epochs(&mut store, &start.interrupt, start.watchdog);
+        if let Some(reason) = start.interrupt.reason() {
+            return Err(Error::Stopped(reason));
+        }
+        let (ending, trap, coredump_error) = match enter(&mut store, &linker, module) {
+            Ok(()) => (Ending::Exited(0), None, None),
+            Err(Failed::NotStarted(error)) => return Err(error),
+            Err(Failed::Ended(error)) => {
+                let refused = store.data().limiter.refused() || memory.refused() > 0;
+                let ending = ending_of(&error, refused);
+                let trapped = matches!(ending, Ending::Trapped | Ending::Limit(Limit::Memory | Limit::Stack));
+                let coredump = start.coredump.filter(|_| trapped);
+                let coredump_error =
+                    coredump.and_then(|path| write_coredump(&mut store, &error, &path).err());
+                (ending, trapped.then(|| trap::describe(&error)), coredump_error)
+            }
+        };
+        let denials = store.data().process.denials().to_vec();
+        Ok(Finished { ending, trap, denials, memory_peak: memory.peak(), coredump_error })
+    }
+}
+
+enum Failed {
+    NotStarted(Error),
+    Ended(wasmtime::Error),
+}
+
+fn enter(
+    store: &mut Store<Guest>,
+    linker: &Linker<Guest>,
+    module: &Module,
+) -> std::result::Result<(), Failed> {
+    if module.get_export("_start").is_none() {
+        return Err(Failed::NotStarted(Error::NoEntry));
+    }
+    let linked = link(store, linker, module).map_err(Failed::NotStarted)?;
+    let instance = linked.instantiate(&mut *store).map_err(|error| {
+        if error.is::<wasmtime::Trap>() || error.is::<Exit>() || error.is::<Stopped>() {
+            return Failed::Ended(error);
+        }
+        let memory = store.data().limiter.refused();
+        Failed::NotStarted(if memory { Error::Memory } else { Error::Engine(error) })
+    })?;
+    let main = instance
+        .get_typed_func::<(), ()>(&mut *store, "_start")
+        .map_err(|error| Failed::NotStarted(Error::Engine(error)))?;
+    main.call(&mut *store, ()).map_err(Failed::Ended)
+}
+
+/// Makes a running guest look, whenever the epoch moves, whether it must stop or pause.
+pub(crate) fn interrupt_at_epochs<T>(
+    store: &mut Store<T>,
+    interrupt: &Interrupt,
+    watchdog: Option<&Watchdog>,
+) {
+    let interrupt = interrupt.clone();
+    let share = watchdog.and_then(Watchdog::share);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |_| {
+        let pause_until = share.as_ref().and_then(|share| share.pause_until());
+        // Without a pause, this only looks.
+        let until = pause_until.unwrap_or_else(Instant::now);
+        match interrupt.wait(&[], Some(until)) {
+            Ok(()) => Ok(UpdateDeadline::Continue(1)),
+            Err(reason) => Err(wasmtime::Error::new(Stopped(reason))),
+        }
+    });
+}
+
+/// How a run ended that returned an error. `refused` says that the guest was refused memory before.
+pub(crate) fn ending_of(error: &wasmtime::Error, refused: bool) -> Ending {
+    if let Some(Exit(code)) = error.downcast_ref() {
+        return Ending::Exited(*code);
+    }
+    if let Some(Stopped(reason)) = error.downcast_ref() {
+        return reason.ending();
+    }
+    if error.downcast_ref() == Some(&wasmtime::Trap::StackOverflow) {
+        return Ending::Limit(Limit::Stack);
+    }
+    // Allocators of guests answer a refused growth with `unreachable`: the trap is the limit's doing.
+    if refused {
+        return Ending::Limit(Limit::Memory);
+    }
+    Ending::Trapped
+}
+
+fn write_coredump(
+    store: &mut Store<Guest>,
+    error: &wasmtime::Error,
+    path: &std::path::Path,
+) -> std::result::Result<(), String> {
+    let dump = error
+        .downcast_ref::<wasmtime::WasmCoreDump>()
+        .ok_or("the engine kept nothing to dump")?
+        .serialize(store, "guest");
+    let write = || {
+        let partial = path.with_extension("partial");
+        let mut file = File::create(&partial)?;
+        file.write_all(&dump)?;
+        file.sync_all()?;
+        std::fs::rename(&partial, path)
+    };
+    write().map_err(|error| format!("`{}`: {error}", path.display()))
+}
+
+/// Links the module, or names everything that it imports and nobody offers.
+fn link(
+    store: &mut Store<Guest>,
+    linker: &Linker<Guest>,
+    module: &Module,
+) -> Result<wasmtime::InstancePre<Guest>> {
+    linker.instantiate_pre(module).map_err(|error| {
+        let missing: Vec<String> = module
+            .imports()
+            .filter(|import| linker.get_by_import(&mut *store, import).is_none())
+            .map(|import| format!("`{}::{}`", import.module(), import.name()))
+            .collect();
+        if missing.is_empty() { Error::Engine(error) } else { Error::MissingImports(missing) }
+    })
+}

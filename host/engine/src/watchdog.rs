@@ -1,0 +1,264 @@
+//! The thread that watches a guest from outside: signals, wall-clock and processor time, processor share.
+//!
+//! It asks first, through [`Interrupt`]. A guest that cannot notice (a long bulk operation, a call blocked in the
+//! host's file system, code compiled without interruption points) ends together with the process, after
+//! [`GRACE`]: the process has no other guest.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+use crate::interrupt::{Interrupt, Reason};
+
+/// How long a guest has to notice that it must stop before its process is ended.
+pub const GRACE: Duration = Duration::from_millis(500);
+
+/// The period over which a processor share is held, as the CPU controller of Linux does.
+const SHARE_PERIOD: Duration = Duration::from_millis(100);
+
+/// What to hold a guest to. Nothing by default.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    /// The wall-clock time it may run.
+    pub wall: Option<Duration>,
+    /// The processor time it may use.
+    pub cpu_time: Option<Duration>,
+    /// The part of one processor it may use, in thousandths; 1000 and more is no limit for a guest of one thread.
+    pub cpu_share_milli: Option<u32>,
+}
+
+/// Stops being a watchdog when dropped.
+#[derive(Debug)]
+pub struct Watchdog {
+    finished: Arc<OwnedFd>,
+    thread: Option<JoinHandle<()>>,
+    share: Option<Arc<Share>>,
+}
+
+/// When a guest that used up its share may go on.
+#[derive(Debug)]
+pub(crate) struct Share {
+    start: Instant,
+    /// Nanoseconds after `start`; 0 while it may run.
+    resume_after: AtomicU64,
+}
+
+impl Share {
+    /// Until when the guest must pause, if it must.
+    pub(crate) fn pause_until(&self) -> Option<Instant> {
+        let nanoseconds = self.resume_after.load(Ordering::Acquire);
+        (nanoseconds > 0).then(|| self.start + Duration::from_nanos(nanoseconds))
+    }
+}
+
+/// Turns SIGINT and SIGTERM into requests to stop, from now until the process ends.
+///
+/// # Errors
+///
+/// When the process has no file descriptor left.
+pub fn catch_signals() -> std::io::Result<Signals> {
+    let catch = |signal| {
+        let (receiver, sender) = UnixStream::pair()?;
+        signal_hook::low_level::pipe::register(signal, sender)?;
+        receiver.set_nonblocking(true)?;
+        Ok::<_, std::io::Error>(receiver)
+    };
+    Ok(Signals {
+        interrupt: catch(signal_hook::consts::SIGINT)?,
+        terminate: catch(signal_hook::consts::SIGTERM)?,
+    })
+}
+
+/// The signals that ask a process to stop.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: UnixStream,
+    terminate: UnixStream,
+}
+
+impl Watchdog {
+    /// Begins to watch. `last_words` is called with the reason right before the process is ended because the guest
+    /// did not stop by itself; it should leave the terminal and the status file in order, and return the exit code.
+    ///
+    /// # Errors
+    ///
+    /// When the process has no thread or file descriptor left.
+    pub fn start(
+        watch: Watch,
+        signals: Signals,
+        interrupt: Interrupt,
+        last_words: impl FnOnce(Reason) -> i32 + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let finished = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let share = watch
+            .cpu_share_milli
+            .filter(|milli| *milli < 1000)
+            .map(|_| Arc::new(Share { start: Instant::now(), resume_after: AtomicU64::new(0) }));
+        let patrol = Patrol {
+            deadline: watch.wall.map(|wall| Instant::now() + wall),
+            cpu_end: watch.cpu_time.map(|cpu_time| process_cpu_time() + cpu_time),
+            share: share.clone().zip(watch.cpu_share_milli),
+            signals,
+            interrupt,
+            finished: Arc::clone(&finished),
+        };
+        let thread = std::thread::Builder::new()
+            .name("watchdog".into())
+            .stack_size(128 << 10)
+            .spawn(move || patrol.run(last_words))?;
+        Ok(Self { finished, thread: Some(thread), share })
+    }
+
+    pub(crate) fn share(&self) -> Option<Arc<Share>> {
+        self.share.clone()
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        let _ = rustix::io::write(&*self.finished, &1u64.to_ne_bytes());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Patrol {
+    deadline: Option<Instant>,
+    cpu_end: Option<Duration>,
+    share: Option<(Arc<Share>, u32)>,
+    signals: Signals,
+    interrupt: Interrupt,
+    finished: Arc<OwnedFd>,
+}
+
+enum Event {
+    Finished,
+    Stop(Reason),
+    Time,
+}
+
+impl Patrol {
+    fn run(self, last_words: impl FnOnce(Reason) -> i32) {
+        let mut period = Period::begin();
+        let reason = loop {
+            match self.sleep(self.next_look(&period)) {
+                Event::Finished => return,
+                Event::Stop(reason) => break reason,
+                Event::Time => {}
+            }
+            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                break Reason::Timeout;
+            }
+            if self.cpu_end.is_some_and(|end| process_cpu_time() >= end) {
+                break Reason::CpuTime;
+            }
+            if let Some((share, milli)) = &self.share {
+                self.hold_share(share, *milli, &mut period);
+            }
+        };
+        self.interrupt.raise(reason);
+        // A second signal means: at once.
+        if !matches!(self.sleep(Some(GRACE)), Event::Finished) {
+            rustix_exit(last_words(reason));
+        }
+    }
+
+    /// How long nothing can happen that nobody tells of. Processor time cannot pass faster than the clock.
+    fn next_look(&self, period: &Period) -> Option<Duration> {
+        let wall = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let cpu = self.cpu_end.map(|end| end.saturating_sub(process_cpu_time()));
+        let share = self.share.as_ref().map(|(_, milli)| period.next_look(*milli));
+        // Never in a hurry: a look costs some microseconds.
+        [wall, cpu, share].into_iter().flatten().min().map(|time| time.max(Duration::from_millis(1)))
+    }
+
+    fn hold_share(&self, share: &Share, milli: u32, period: &mut Period) {
+        if period.is_over() {
+            share.resume_after.store(0, Ordering::Release);
+            *period = Period::begin();
+        } else if !period.paused && period.is_used_up(milli) {
+            period.paused = true;
+            let resume = period.end().saturating_duration_since(share.start).as_nanos();
+            share.resume_after.store(u64::try_from(resume).unwrap_or(u64::MAX), Ordering::Release);
+            self.interrupt.bump();
+        }
+    }
+
+    fn sleep(&self, time: Option<Duration>) -> Event {
+        let timeout = time.map(|time| time.min(Duration::from_secs(1 << 30)));
+        let timeout = timeout.and_then(|time| Timespec::try_from(time).ok());
+        let mut descriptors = [
+            PollFd::new(&*self.finished, PollFlags::IN),
+            PollFd::from_borrowed_fd(self.signals.interrupt.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.signals.terminate.as_fd(), PollFlags::IN),
+        ];
+        if poll(&mut descriptors, timeout.as_ref()).is_err() {
+            return Event::Time;
+        }
+        let [finished, interrupt, terminate] = descriptors.map(|fd| !fd.revents().is_empty());
+        if finished {
+            return Event::Finished;
+        }
+        let mut seen = [0; 16];
+        if interrupt {
+            let _ = rustix::io::read(&self.signals.interrupt, &mut seen);
+            return Event::Stop(Reason::Interrupt);
+        }
+        if terminate {
+            let _ = rustix::io::read(&self.signals.terminate, &mut seen);
+            return Event::Stop(Reason::Terminate);
+        }
+        Event::Time
+    }
+}
+
+/// One period of a processor share.
+struct Period {
+    start: Instant,
+    cpu_start: Duration,
+    paused: bool,
+}
+
+impl Period {
+    fn begin() -> Self {
+        Self { start: Instant::now(), cpu_start: process_cpu_time(), paused: false }
+    }
+
+    fn end(&self) -> Instant {
+        self.start + SHARE_PERIOD
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.end()
+    }
+
+    fn left(&self, milli: u32) -> Duration {
+        (SHARE_PERIOD * milli / 1000).saturating_sub(process_cpu_time().saturating_sub(self.cpu_start))
+    }
+
+    fn is_used_up(&self, milli: u32) -> bool {
+        self.left(milli).is_zero()
+    }
+
+    fn next_look(&self, milli: u32) -> Duration {
+        let rest = self.end().saturating_duration_since(Instant::now());
+        if self.paused { rest } else { self.left(milli).min(rest) }
+    }
+}
+
+fn process_cpu_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
+}
+
+/// Ends the process without running anything else: another thread is stuck in the middle of something.
+fn rustix_exit(code: i32) -> ! {
+    // SAFETY: `_exit` has no preconditions; it runs no destructors and no handlers, which is what is wanted here.
+    unsafe { libc::_exit(code) }
+}
