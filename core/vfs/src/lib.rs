@@ -21,6 +21,7 @@ mod table;
 
 mod fs;
 mod memfs;
+mod overlay;
 mod packed;
 
 mod budget;
@@ -34,5 +35,6 @@ pub use fs::{
     SyncKind, Times,
 };
 pub use memfs::{MemFs, MemFsOptions};
+pub use overlay::Overlay;
 pub use packed::{PackedFile, PackedFiles, PackedFs};
 pub use table::{Access, Node, Vfs};

@@ -25,28 +25,28 @@
 //! than that nothing outside of it is. It is only ever looked up, read and listed through this one.
 
 mod content;
+mod files;
+mod listing;
 mod names;
 mod node;
+mod operations;
 mod tables;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::string::String;
 use alloc::sync::Arc;
-use core::ops::Bound;
 
-use self::content::{Content, LowerFile};
-use self::node::{Directory, Kind, Lower, NODE_BYTES, Node, NodeId, Place};
-use crate::{
-    Attributes, Budget, Charge, Clock, DirEntry, Error, FileSystem, Handle, MemFsOptions, OpenOptions, Opened,
-    ReadDir, Result, SetTime, SyncKind,
-};
+use self::node::{Directory, Kind, Lower, NODE_BYTES, Node, NodeId};
+use crate::{Attributes, Budget, Charge, Clock, Error, FileSystem, Handle, MemFsOptions, Result};
 
 const ROOT: NodeId = NodeId(0);
 const ROOT_HANDLE: Handle = Handle(0);
 
-/// The bit that tells the cookies of names that only the overlay has from the lower directory's own.
-const UPPER_COOKIE: u64 = 1 << 63;
+/// The last offset in a file that Linux knows; `INVAL` beyond.
+const OFFSET_MAX: u64 = i64::MAX as u64;
+
+/// Most names of one file; `MLINK` beyond.
+const LINKS_MAX: u64 = 65_000;
 
 /// Most bytes in the target of a link.
 const TARGET_BYTES_MAX: usize = 4095;
@@ -75,6 +75,15 @@ struct Open {
     write: bool,
     /// Opened only for reading while the contents were the lower file's: goes on reading those.
     lower: bool,
+    /// The last two places of a listing in the lower directory, the older first.
+    listed: [listing::Listed; 2],
+}
+
+impl Open {
+    /// A directory, or something that was only looked up.
+    fn plain(node: NodeId) -> Self {
+        Self { node, read: false, write: false, lower: false, listed: Default::default() }
+    }
 }
 
 /// What everything here is charged to.
@@ -115,19 +124,24 @@ impl Overlay {
             kind: Kind::Directory(Directory::default()),
             links: 1,
             times,
-            lower: Some(Lower { key: (device, inode), path: "".into(), handle: Some(handle), readable: false }),
+            lower: Some(Lower {
+                key: (device, inode),
+                path: "".into(),
+                handle: Some(handle),
+                readable: false,
+            }),
             changed: None,
             users: 1,
-            memory: quota.memory(NODE_BYTES)?,
+            _memory: quota.memory(NODE_BYTES)?,
         };
         Ok(Self {
             lower,
             quota,
             clock,
-            file_bytes_max: max_file,
+            file_bytes_max: max_file.min(OFFSET_MAX),
             nodes: BTreeMap::from([(ROOT, root)]),
             by_lower: BTreeMap::from([((device, inode), ROOT)]),
-            open: BTreeMap::from([(ROOT_HANDLE, Open { node: ROOT, read: false, write: false, lower: false })]),
+            open: BTreeMap::from([(ROOT_HANDLE, Open::plain(ROOT))]),
             next_node: 1,
             next_handle: 1,
         })
@@ -155,329 +169,5 @@ impl Overlay {
         self.next_handle += 1;
         self.open.insert(handle, open);
         handle
-    }
-
-    fn open_found(&mut self, id: NodeId, options: &OpenOptions) -> Result<Opened> {
-        let kind = self.node(id)?.file_type();
-        let mut lower = false;
-        match &self.node(id)?.kind {
-            _ if options.create && options.exclusive => return Err(Error::EXIST),
-            Kind::Symlink(_) => return Err(Error::LOOP),
-            Kind::Directory(_) if options.mutates() => return Err(Error::ISDIR),
-            Kind::Directory(_) => {}
-            Kind::Regular(_) if options.directory => return Err(Error::NOTDIR),
-            Kind::Regular(_) => {
-                if options.truncate {
-                    self.cut(id, 0)?;
-                } else if options.read || options.write {
-                    // Here rather than at the first read or write, so that what the host refuses is refused at the open.
-                    self.with_content(id, |_, _| Ok(()))?;
-                }
-                let node = self.node(id)?;
-                let untouched = matches!(&node.kind, Kind::Regular(content) if content.is_lower());
-                lower = options.read && !options.write && untouched && node.lower.is_some();
-            }
-        }
-        let handle = self.hand_out(Open { node: id, read: options.read, write: options.write, lower });
-        Ok(Opened { handle, kind })
-    }
-
-    /// Gives `act` the contents of a file and what shows through them.
-    fn with_content<T>(
-        &mut self,
-        id: NodeId,
-        act: impl FnOnce(&mut Content, &mut LowerFile<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let shows = matches!(&self.node(id)?.kind, Kind::Regular(content) if content.shows_lower());
-        let handle = if shows { self.lower_readable(id)? } else { None };
-        let lower = &mut self.lower;
-        match self.nodes.get_mut(&id).map(|node| &mut node.kind) {
-            Some(Kind::Regular(content)) => act(content, &mut handle.map(|handle| (&mut **lower, handle))),
-            _ => Err(Error::BADF),
-        }
-    }
-
-    /// As [`with_content`](Self::with_content), to change them.
-    fn change_content<T>(
-        &mut self,
-        id: NodeId,
-        act: impl FnOnce(&mut Content, &mut LowerFile<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let change = self.charge_change(id)?;
-        let done = self.with_content(id, act)?;
-        self.mark_modified(change)?;
-        Ok(done)
-    }
-
-    fn cut(&mut self, id: NodeId, size: u64) -> Result<()> {
-        if size > self.file_bytes_max {
-            return Err(Error::FBIG);
-        }
-        let change = self.charge_change(id)?;
-        // Without the lower file: cutting reads nothing.
-        if let Kind::Regular(content) = &mut self.node_mut(id)?.kind {
-            content.set_size(size);
-        }
-        self.mark_modified(change)
-    }
-
-    fn write_node(&mut self, id: NodeId, offset: u64, buffers: &[&[u8]]) -> Result<usize> {
-        let length: u64 = buffers.iter().map(|buffer| buffer.len() as u64).sum();
-        if length == 0 {
-            return Ok(0);
-        }
-        if offset.checked_add(length).is_none_or(|end| end > self.file_bytes_max) {
-            return Err(Error::FBIG);
-        }
-        self.change_content(id, |content, lower| {
-            let mut done = 0;
-            for buffer in buffers {
-                match content.write(lower, offset + done as u64, buffer) {
-                    Ok(count) => {
-                        done += count;
-                        if count < buffer.len() {
-                            break;
-                        }
-                    }
-                    Err(error) if done == 0 => return Err(error),
-                    Err(_) => break,
-                }
-            }
-            Ok(done)
-        })
-    }
-
-    fn node_attributes(&self, open: Open) -> Result<Attributes> {
-        let node = self.node(open.node)?;
-        let size = match &node.kind {
-            Kind::Regular(content) if open.lower => content.lower_size(),
-            Kind::Regular(content) => content.size(),
-            Kind::Symlink(target) => target.len() as u64,
-            Kind::Directory(_) => 0,
-        };
-        let &Node { device, inode, links, times, .. } = node;
-        Ok(Attributes { device, inode, kind: node.file_type(), links, size, times })
-    }
-
-    fn set_node_times(&mut self, id: NodeId, accessed: SetTime, modified: SetTime) -> Result<()> {
-        if (accessed, modified) == (SetTime::Keep, SetTime::Keep) {
-            return Ok(());
-        }
-        let change = self.charge_change(id)?;
-        let times = &mut self.mark(change)?.times;
-        let now = times.changed;
-        for (time, wanted) in [(&mut times.accessed, accessed), (&mut times.modified, modified)] {
-            match wanted {
-                SetTime::Keep => {}
-                SetTime::Now => *time = now,
-                SetTime::At(at) => *time = at,
-            }
-        }
-        Ok(())
-    }
-
-    /// Hands out the names that the lower directory has. Returns whether more are wanted.
-    fn list_lower(&mut self, id: NodeId, cookie: u64, sink: ReadDir<'_>) -> Result<bool> {
-        let Some(handle) = self.lower_handle(id)? else { return Ok(true) };
-        let nodes = &self.nodes;
-        let Some(Kind::Directory(directory)) = nodes.get(&id).map(|node| &node.kind) else { return Ok(true) };
-        let mut outcome = Ok(true);
-        self.lower.read_dir(handle, cookie, &mut |mut below| {
-            if let Some(entry) = directory.entries.get(below.name.as_str()) {
-                let node = entry.node.filter(|_| matches!(entry.place, Place::Lower { .. }));
-                let Some(node) = node.and_then(|node| nodes.get(&node)) else { return true };
-                (below.inode, below.kind) = (node.inode, node.file_type());
-            }
-            outcome = if below.next >= UPPER_COOKIE { Err(Error::OVERFLOW) } else { Ok(sink(below)) };
-            outcome == Ok(true)
-        })?;
-        outcome
-    }
-}
-
-impl FileSystem for Overlay {
-    fn root(&self) -> Handle {
-        ROOT_HANDLE
-    }
-
-    fn lookup(&mut self, dir: Handle, name: &str) -> Result<Handle> {
-        let dir = self.dir(dir)?;
-        let node = self.find(dir, name)?;
-        Ok(self.hand_out(Open { node, read: false, write: false, lower: false }))
-    }
-
-    fn close(&mut self, handle: Handle) {
-        if handle != ROOT_HANDLE
-            && let Some(open) = self.open.remove(&handle)
-        {
-            self.release(open.node);
-        }
-    }
-
-    fn attributes(&mut self, handle: Handle) -> Result<Attributes> {
-        self.node_attributes(self.opened(handle)?)
-    }
-
-    fn read_link(&mut self, dir: Handle, name: &str) -> Result<String> {
-        let dir = self.dir(dir)?;
-        let id = self.find(dir, name)?;
-        let target = match &self.node(id)?.kind {
-            Kind::Symlink(target) => Ok(String::from(&**target)),
-            _ => Err(Error::INVAL),
-        };
-        self.release(id);
-        target
-    }
-
-    fn open(&mut self, dir: Handle, name: &str, options: &OpenOptions) -> Result<Opened> {
-        let dir = self.dir(dir)?;
-        if options.create && options.directory {
-            return Err(Error::INVAL);
-        }
-        let id = match self.find_any(dir, name)? {
-            Some(id) => id,
-            None if options.create => {
-                let id = self.create_file(dir, name)?;
-                let open = Open { node: id, read: options.read, write: options.write, lower: false };
-                return Ok(Opened { handle: self.hand_out(open), kind: crate::FileType::Regular });
-            }
-            None => return Err(Error::NOENT),
-        };
-        let opened = self.open_found(id, options);
-        if opened.is_err() {
-            self.release(id);
-        }
-        opened
-    }
-
-    fn reopen_dir(&mut self, dir: Handle) -> Result<Handle> {
-        let node = self.dir(dir)?;
-        self.node_mut(node)?.users += 1;
-        Ok(self.hand_out(Open { node, read: false, write: false, lower: false }))
-    }
-
-    fn read_at(&mut self, file: Handle, offset: u64, buffers: &mut [&mut [u8]]) -> Result<usize> {
-        let open = self.opened(file)?;
-        if self.node(open.node)?.is_directory() {
-            return Err(Error::ISDIR);
-        }
-        if !open.read {
-            return Err(Error::BADF);
-        }
-        if open.lower {
-            let handle = self.lower_readable(open.node)?.ok_or(Error::IO)?;
-            return self.lower.read_at(handle, offset, buffers);
-        }
-        self.with_content(open.node, |content, lower| {
-            let mut done = 0;
-            for buffer in buffers {
-                let Some(at) = offset.checked_add(done as u64) else { break };
-                let count = content.read(lower, at, buffer)?;
-                done += count;
-                if count < buffer.len() {
-                    break;
-                }
-            }
-            Ok(done)
-        })
-    }
-
-    fn write_at(&mut self, file: Handle, offset: u64, buffers: &[&[u8]]) -> Result<usize> {
-        let id = self.writable(file)?;
-        self.write_node(id, offset, buffers)
-    }
-
-    fn append(&mut self, file: Handle, buffers: &[&[u8]]) -> Result<(usize, u64)> {
-        let id = self.writable(file)?;
-        let Kind::Regular(content) = &self.node(id)?.kind else { return Err(Error::BADF) };
-        let end = content.size();
-        let count = self.write_node(id, end, buffers)?;
-        Ok((count, end + count as u64))
-    }
-
-    fn set_size(&mut self, file: Handle, size: u64) -> Result<()> {
-        let id = self.writable(file)?;
-        self.cut(id, size)
-    }
-
-    fn allocate(&mut self, file: Handle, offset: u64, length: u64) -> Result<()> {
-        let id = self.writable(file)?;
-        if length == 0 {
-            return Err(Error::INVAL);
-        }
-        let end = offset.checked_add(length).filter(|&end| end <= self.file_bytes_max).ok_or(Error::FBIG)?;
-        self.change_content(id, |content, lower| content.allocate(lower, offset, end))
-    }
-
-    fn sync(&mut self, handle: Handle, _what: SyncKind) -> Result<()> {
-        self.opened(handle).map(|_| ())
-    }
-
-    fn set_times(&mut self, handle: Handle, accessed: SetTime, modified: SetTime) -> Result<()> {
-        let id = self.opened(handle)?.node;
-        self.set_node_times(id, accessed, modified)
-    }
-
-    fn set_times_at(&mut self, dir: Handle, name: &str, accessed: SetTime, modified: SetTime) -> Result<()> {
-        let dir = self.dir(dir)?;
-        let id = self.find(dir, name)?;
-        let set = self.set_node_times(id, accessed, modified);
-        self.release(id);
-        set
-    }
-
-    fn read_dir(&mut self, dir: Handle, cookie: u64, sink: ReadDir<'_>) -> Result<()> {
-        let id = self.dir(dir)?;
-        if cookie < UPPER_COOKIE && !self.list_lower(id, cookie, sink)? {
-            return Ok(());
-        }
-        let directory = self.directory(id)?;
-        let after = if cookie < UPPER_COOKIE { 0 } else { cookie & !UPPER_COOKIE };
-        for (sequence, name) in directory.order.range((Bound::Excluded(after), Bound::Unbounded)) {
-            let node = directory.entries.get(name).and_then(|entry| entry.node);
-            let Some(node) = node.and_then(|node| self.nodes.get(&node)) else { continue };
-            let (inode, kind) = (node.inode, node.file_type());
-            if !sink(DirEntry { next: UPPER_COOKIE | sequence, inode, kind, name: String::from(&**name) }) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn create_dir(&mut self, dir: Handle, name: &str) -> Result<()> {
-        let dir = self.dir(dir)?;
-        self.create_directory(dir, name)
-    }
-
-    fn remove_dir(&mut self, dir: Handle, name: &str) -> Result<()> {
-        let dir = self.dir(dir)?;
-        self.remove(dir, name, true)
-    }
-
-    fn unlink(&mut self, dir: Handle, name: &str) -> Result<()> {
-        let dir = self.dir(dir)?;
-        self.remove(dir, name, false)
-    }
-
-    fn rename(&mut self, from_dir: Handle, from: &str, to_dir: Handle, to: &str) -> Result<()> {
-        let (from_dir, to_dir) = (self.dir(from_dir)?, self.dir(to_dir)?);
-        self.move_name(from_dir, from, to_dir, to)
-    }
-
-    fn link(&mut self, from_dir: Handle, from: &str, to_dir: Handle, to: &str) -> Result<()> {
-        let (from_dir, to_dir) = (self.dir(from_dir)?, self.dir(to_dir)?);
-        self.link_name(from_dir, from, to_dir, to)
-    }
-
-    fn symlink(&mut self, target: &str, dir: Handle, name: &str) -> Result<()> {
-        let dir = self.dir(dir)?;
-        match target.len() {
-            0 => return Err(Error::NOENT),
-            1..=TARGET_BYTES_MAX => {}
-            _ => return Err(Error::NAMETOOLONG),
-        }
-        let id = self.create_named(dir, name, Kind::Symlink(target.into()))?;
-        self.release(id);
-        Ok(())
     }
 }

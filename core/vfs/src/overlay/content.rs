@@ -82,7 +82,8 @@ impl Content {
                 count
             } else {
                 // All up to the next stored page comes from one place: one read of the lower file.
-                let gap_end = self.pages.range(page..).next().map_or(u64::MAX, |(&next, _)| next * PAGE_BYTES);
+                let gap_end =
+                    self.pages.range(page..).next().map_or(u64::MAX, |(&next, _)| next * PAGE_BYTES);
                 let gap = gap_end.saturating_sub(at).min(rest.len() as u64);
                 let rest = slice(rest, 0, gap)?;
                 let shown = self.lower_end.saturating_sub(at).min(gap);
@@ -148,7 +149,13 @@ impl Content {
         Ok(())
     }
 
-    fn write_in_page(&mut self, lower: &mut LowerFile<'_>, page: u64, within: usize, from: &[u8]) -> Result<()> {
+    fn write_in_page(
+        &mut self,
+        lower: &mut LowerFile<'_>,
+        page: u64,
+        within: usize,
+        from: &[u8],
+    ) -> Result<()> {
         if !self.pages.contains_key(&page) {
             let before = self.pages.len() as u64;
             self.charge(before + 1)?;

@@ -1,10 +1,10 @@
 //! What changes directories. Each operation first finds, then checks, then charges, and only then changes: from the
 //! first change on nothing can fail, so a refusal leaves everything as it was.
 
-use super::Overlay;
 use super::content::Content;
 use super::node::{Directory, Kind, NodeId};
 use super::tables::Change;
+use super::{LINKS_MAX, Overlay};
 use crate::{Error, Result};
 
 impl Overlay {
@@ -138,7 +138,10 @@ impl Overlay {
         if self.node(id)?.is_directory() {
             return Err(Error::PERM);
         }
-        let links = self.node(id)?.links.checked_add(1).ok_or(Error::MLINK)?;
+        let links = self.node(id)?.links + 1;
+        if links > LINKS_MAX {
+            return Err(Error::MLINK);
+        }
         let change = self.charge_change(id)?;
         let to_change = self.charge_change(to_dir)?;
         let slot = self.reserve(to_dir, to, false)?;
@@ -179,7 +182,9 @@ impl Overlay {
             return Err(Error::NOTEMPTY);
         }
         let Some(handle) = self.lower_handle(id)? else { return Ok(()) };
-        let Some(Kind::Directory(directory)) = self.nodes.get(&id).map(|node| &node.kind) else { return Ok(()) };
+        let Some(Kind::Directory(directory)) = self.nodes.get(&id).map(|node| &node.kind) else {
+            return Ok(());
+        };
         let mut empty = true;
         self.lower.read_dir(handle, 0, &mut |entry| {
             empty = directory.entries.contains_key(entry.name.as_str());

@@ -30,7 +30,7 @@ pub(super) struct Node {
     pub(super) changed: Option<Charge>,
     /// Handles and running operations.
     pub(super) users: u32,
-    pub(super) memory: Charge,
+    pub(super) _memory: Charge,
 }
 
 pub(super) enum Kind {
@@ -69,7 +69,7 @@ pub(super) struct Entry {
     /// `None` is a whiteout: the lower directory has the name and it is removed.
     pub(super) node: Option<NodeId>,
     pub(super) place: Place,
-    pub(super) memory: Charge,
+    pub(super) _memory: Charge,
 }
 
 /// Where a listing shows a name. It depends on the name alone, so a file that is changed, replaced or copied up while

@@ -16,7 +16,10 @@ const UPPER_INODES: u64 = 1 << 63;
 pub(super) enum Slot {
     /// The directory holds an entry of that name already, which may be a whiteout.
     Held,
-    New { memory: Charge, whiteout: Option<Charge> },
+    New {
+        memory: Charge,
+        whiteout: Option<Charge>,
+    },
 }
 
 /// What a change of a node needs, taken before anything changes and given back when it is dropped unused.
@@ -100,7 +103,8 @@ impl Overlay {
             return Ok((id, true));
         }
         let parent = self.node(dir)?.lower.as_ref().map_or("", |lower| &*lower.path);
-        let path = if parent.is_empty() { Box::from(name) } else { format!("{parent}/{name}").into_boxed_str() };
+        let path =
+            if parent.is_empty() { Box::from(name) } else { format!("{parent}/{name}").into_boxed_str() };
         let kind = match below.kind {
             FileType::Regular => Kind::Regular(Content::new(&self.quota, below.size)?),
             FileType::Directory => Kind::Directory(Directory { parent: Some(dir), ..Directory::default() }),
@@ -151,7 +155,10 @@ impl Overlay {
             self.by_lower.insert(lower.key, id);
         }
         let &Attributes { device, inode, links, times, .. } = attributes;
-        self.nodes.insert(id, Node { device, inode, kind, links, times, lower, changed, users: 1, memory });
+        self.nodes.insert(
+            id,
+            Node { device, inode, kind, links, times, lower, changed, users: 1, _memory: memory },
+        );
         Ok(id)
     }
 
@@ -233,7 +240,7 @@ impl Overlay {
                 directory.order.insert(directory.last_sequence, name.clone());
                 Place::Upper(directory.last_sequence)
             };
-            directory.entries.insert(name, Entry { node, place, memory });
+            directory.entries.insert(name, Entry { node, place, _memory: memory });
         } else if let Some(entry) = directory.entries.get_mut(name) {
             entry.node = node;
             if let (None, Place::Upper(sequence)) = (node, &entry.place) {
