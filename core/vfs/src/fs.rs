@@ -69,7 +69,7 @@ pub struct OpenOptions {
     pub read: bool,
     /// For writing. On a directory: `ISDIR`.
     pub write: bool,
-    /// Create a regular file when there is none.
+    /// Create a regular file when there is none. Never together with `directory`: the mount table refuses that.
     pub create: bool,
     /// With `create`: `EXIST` when something is there, a link included.
     pub exclusive: bool,
@@ -99,7 +99,7 @@ pub struct Opened {
 /// An entry of a directory; `.` and `..` are never among them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirEntry {
-    /// Where to go on after this entry; never 0. See [`FileSystem::read_dir`].
+    /// Where to go on after this entry; never 0 and below 2^63. See [`FileSystem::read_dir`].
     pub next: u64,
     /// As in [`Attributes::inode`].
     pub inode: u64,
@@ -217,7 +217,8 @@ pub trait FileSystem: Send {
 
     /// Hands the entries of `dir` after `cookie` to `sink`, until it has enough. 0 starts at the first entry,
     /// otherwise `cookie` is the `next` of an entry that was handed out. An entry that stays throughout is seen
-    /// exactly once whatever is created or removed meanwhile; an unknown cookie is `INVAL` or simply the end.
+    /// exactly once whatever is created or removed meanwhile; an unknown cookie is `INVAL` or simply the end. A
+    /// directory that was removed has no entries.
     fn read_dir(&mut self, dir: Handle, cookie: u64, sink: ReadDir<'_>) -> Result<()>;
 
     /// Creates a directory.

@@ -38,3 +38,8 @@ pub use memfs::{MemFs, MemFsOptions};
 pub use overlay::Overlay;
 pub use packed::{PackedFile, PackedFiles, PackedFs};
 pub use table::{Access, Node, Vfs};
+
+#[cfg(test)]
+extern crate std;
+#[cfg(test)]
+mod tests;

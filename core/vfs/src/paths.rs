@@ -128,7 +128,7 @@ impl Vfs {
         accessed: SetTime,
         modified: SetTime,
     ) -> Result<()> {
-        self.walk(dir, path, !follow, |vfs, walk| {
+        self.walk(dir, path, !follows(path, follow), |vfs, walk| {
             loop {
                 let place = match walk.run_to_last(vfs)? {
                     Last::Dir(node, _) => {
@@ -203,9 +203,7 @@ impl Vfs {
     ///
     /// Those of `linkat(2)`: `XDEV` between mounts, `PERM` for a directory.
     pub fn link(&mut self, from_dir: Node, from: &str, follow: bool, to_dir: Node, to: &str) -> Result<()> {
-        // A link can lead upwards from where it lies, which needs the directories above it.
-        let lane = !follow && !from.ends_with('/');
-        self.walk(from_dir, from, lane, |vfs, walk| {
+        self.walk(from_dir, from, !follows(from, follow), |vfs, walk| {
             let source = loop {
                 match walk.run_to_last(vfs)? {
                     Last::Dir(node, _) => break Err(node),
@@ -359,6 +357,12 @@ impl Vfs {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether a last link may be followed. It can lead upwards from where it lies, so the walk must hold the directories
+/// above it, and cannot leave the way there to a file system.
+fn follows(path: &str, follow: bool) -> bool {
+    follow || path.ends_with('/')
 }
 
 /// The place for something new.

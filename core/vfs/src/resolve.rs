@@ -135,7 +135,7 @@ impl<'p> Walk<'p> {
     }
 
     /// As [`run`](Self::run), for what needs the last name with its directory: a file system that takes whole paths
-    /// takes all but the last name.
+    /// takes all but the last name, and the walk ends there: after that no link can be followed.
     pub(crate) fn run_to_last(&mut self, vfs: &mut Vfs) -> Result<Last<'p>> {
         let (base, rest) = match self.run(vfs)? {
             Stop::Last(last) => return Ok(last),

@@ -119,9 +119,9 @@ impl Vfs {
     ) -> Result<()> {
         while let Some(length) = path[at..].find('/') {
             let name = &path[at..at + length];
+            self.hold(*here)?;
             *here = match self.inner(*here, name)? {
                 Some(inner) => {
-                    self.hold(*here)?;
                     self.close(*here);
                     inner
                 }
