@@ -93,16 +93,32 @@ macro_rules! methods {
     (@now $name:ident($($arg:ident: $kind:ident),*)) => {
         #[doc = concat!("`", stringify!($name), "`, which never waits.")]
         pub fn $name<M: Memory + ?Sized, H: Host + ?Sized>(&mut self, memory: &mut M, host: &mut H, $($arg: $kind),*) -> Errno {
-            let _ = (memory, host, $($arg),*);
-            Err(qyv_vfs::Error::NOSYS).into()
+            self.poll_start = None;
+            groups::$name(&mut Call { process: self, memory, host }, $($arg.cast_unsigned()),*).into()
         }
     };
     (@wait $name:ident($($arg:ident: $kind:ident),*)) => {
         #[doc = concat!("`", stringify!($name), "`, which may wait.")]
         pub fn $name<M: Memory + ?Sized, H: Host + ?Sized>(&mut self, memory: &mut M, host: &mut H, $($arg: $kind),*) -> Outcome {
-            let _ = (memory, host, $($arg),*);
-            Err(crate::outcome::Stop::from(qyv_vfs::Error::NOSYS)).into()
+            if stringify!($name) != "poll_oneoff" {
+                self.poll_start = None;
+            }
+            groups::$name(&mut Call { process: self, memory, host }, $($arg.cast_unsigned()),*).into()
         }
     };
 }
 preview1!(methods);
+
+/// The functions behind the methods, by group. Those that never wait return `Result<()>`, the others
+/// `Step<()>`; arguments are unsigned.
+mod groups {
+    pub(super) use crate::args::*;
+    pub(super) use crate::clocks::*;
+    pub(super) use crate::dir::*;
+    pub(super) use crate::fd::*;
+    pub(super) use crate::file::*;
+    pub(super) use crate::io::*;
+    pub(super) use crate::path::*;
+    pub(super) use crate::poll::*;
+    pub(super) use crate::sock::*;
+}

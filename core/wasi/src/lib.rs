@@ -26,8 +26,16 @@ mod process;
 
 mod abi;
 mod args;
+mod clocks;
+mod dir;
+mod fd;
+mod file;
+mod io;
 pub mod limits;
+mod path;
 mod poll;
+mod sock;
+
 mod table;
 
 pub use denial::{Denial, Right};

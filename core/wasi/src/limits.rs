@@ -18,12 +18,11 @@ pub const SCRATCH_BYTES: u32 = 64 * 1024;
 /// Bytes in a path. More is `NAMETOOLONG`.
 pub const PATH_BYTES_MAX: u32 = 4096;
 
-/// Bytes in one directory listing call; a larger buffer is used up to here only, and the rest is listed by the next
-/// call.
-pub const READDIR_BYTES_MAX: u32 = 1024 * 1024;
+/// Bytes of one `random_get`. More is `INVAL`: the call cannot be interrupted.
+pub const RANDOM_BYTES_MAX: u32 = 64 * 1024 * 1024;
 
-/// Random bytes that are asked from the host at once. A request of any size is served in such pieces.
-pub const RANDOM_BYTES_AT_ONCE: usize = 4096;
+/// Random bytes that are asked from the host at once.
+pub const RANDOM_BYTES_AT_ONCE: usize = 1024;
 
 /// Subscriptions of one `poll_oneoff`. More is `INVAL`.
 pub const SUBSCRIPTIONS_MAX: u32 = 4096;

@@ -160,11 +160,6 @@ impl Vector {
         }
         Ok(Self { at, count, total })
     }
-
-    /// Bytes in all buffers.
-    pub(crate) const fn total(self) -> u32 {
-        self.total
-    }
 }
 
 fn iovec<M: Memory + ?Sized>(memory: &M, at: u32, index: u32) -> Result<Span> {

@@ -83,6 +83,9 @@ pub(crate) enum Stop {
     Wait(Token),
 }
 
+/// The result of a call that may wait.
+pub(crate) type Step<T> = Result<T, Stop>;
+
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         Self::Error(error)

@@ -51,7 +51,7 @@ impl Process {
         &mut self.vfs
     }
 
-    /// Makes a wait the latest one. Its list of streams is reused from wait to wait.
+    /// Makes a wait the latest one.
     pub(crate) fn wait_for(
         &mut self,
         deadline: Option<(Clock, u64)>,
@@ -59,11 +59,7 @@ impl Process {
     ) -> Token {
         self.wait.deadline = deadline;
         self.wait.streams.clear();
-        for stream in streams {
-            if !self.wait.streams.contains(&stream) {
-                self.wait.streams.push(stream);
-            }
-        }
+        self.wait.streams.extend(streams);
         self.waits = self.waits.wrapping_add(1);
         Token(self.waits)
     }
@@ -149,27 +145,17 @@ impl ProcessBuilder {
             (Stream::Stdout, rights::FD_WRITE),
             (Stream::Stderr, rights::FD_WRITE),
         ] {
-            table.insert(Descriptor {
-                kind: Kind::Stream(stream),
-                rights: rights::STREAM | direction,
-                inheriting: 0,
-                flags: 0,
-            })?;
+            table.insert(Descriptor::new(Kind::Stream(stream), rights::STREAM | direction, 0, 0))?;
         }
         let below_services = |path: &str| path == "/svc" || path.starts_with("/svc/");
         let services_at_root = !self.preopens.iter().any(|(path, _)| below_services(path));
         for (path, node) in self.preopens {
             let origin = Origin { path: Arc::from(path), preopen: true };
             let kind = node.map_or(Kind::ClosedRoot, |node| Kind::Directory { node, origin });
-            table.insert(Descriptor {
-                kind,
-                rights: rights::DIRECTORY,
-                inheriting: rights::INHERITING,
-                flags: 0,
-            })?;
+            table.insert(Descriptor::new(kind, rights::DIRECTORY, rights::INHERITING, 0))?;
         }
         Ok(Process {
-            vfs: self.vfs.unwrap_or_else(Vfs::new),
+            vfs: self.vfs.unwrap_or_default(),
             table,
             args: Strings::new(&self.args)?,
             environ: Strings::new(&self.environ)?,

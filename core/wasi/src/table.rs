@@ -12,7 +12,9 @@ use crate::limits::FDS_MAX;
 #[derive(Debug)]
 pub(crate) struct Descriptor {
     pub(crate) kind: Kind,
-    /// `rights` bits for calls on the descriptor itself.
+    /// `rights` bits that it was opened with.
+    opened: u64,
+    /// Those of them that were not given up since.
     pub(crate) rights: u64,
     /// `rights` bits for what is opened through it.
     pub(crate) inheriting: u64,
@@ -21,9 +23,29 @@ pub(crate) struct Descriptor {
 }
 
 impl Descriptor {
-    /// `NOTCAPABLE` unless it has all these rights.
+    pub(crate) const fn new(kind: Kind, rights: u64, inheriting: u64, flags: u16) -> Self {
+        Self { kind, opened: rights, rights, inheriting, flags }
+    }
+
+    /// Whether it has all these rights. `BADF` when it never had one of them, as when a file was opened for something
+    /// else or a directory is read; `NOTCAPABLE` when one was given up.
     pub(crate) fn require(&self, rights: u64) -> Result<()> {
-        if self.rights & rights == rights { Ok(()) } else { Err(Error::NOTCAPABLE) }
+        if self.rights & rights == rights {
+            Ok(())
+        } else if self.opened & rights == rights {
+            Err(Error::NOTCAPABLE)
+        } else {
+            Err(Error::BADF)
+        }
+    }
+
+    /// The guest path of a preopened directory.
+    pub(crate) fn preopened_as(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Directory { origin, .. } => origin.preopen.then_some(&origin.path),
+            Kind::ClosedRoot => Some("/"),
+            Kind::Stream(_) | Kind::File { .. } => None,
+        }
     }
 
     /// Whether all these `fdflags` are set.
@@ -40,6 +62,7 @@ pub(crate) enum Kind {
     File {
         node: Node,
         offset: u64,
+        origin: Origin,
     },
     Directory {
         node: Node,
@@ -49,7 +72,7 @@ pub(crate) enum Kind {
     ClosedRoot,
 }
 
-/// Where a directory lies, for messages: the guest path of the preopen that it is or was opened through.
+/// Where something lies, for messages: the guest path of the preopen that it is or was opened through.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     pub(crate) path: Arc<str>,
