@@ -33,6 +33,7 @@ pub mod yaml;
 pub mod schema;
 
 pub use app::App;
+pub use grants::{Capabilities, Grants, Policy, Requests, decide};
 pub use manifest::Manifest;
 pub use problem::{Invalid, KeyPath, Problem, Step};
 pub use service::Name;

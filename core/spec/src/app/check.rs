@@ -5,9 +5,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::{App, Probe};
-use crate::manifest::{
-    GuestPath, Kind, Mode, MountKind, OwnFiles, Program, Scheduler, Source, never_packaged,
-};
+use crate::manifest::{GuestPath, Kind, Mode, MountKind, OwnFiles, Scheduler, Source, never_packaged};
 use crate::problem::{KeyPath, Problem};
 use crate::quantity::{BYTES_MAX, DURATION_MS_MAX, MILLICORES_MAX, shown};
 use crate::service::{Endpoint, SYSTEM_SERVICES};
@@ -25,7 +23,7 @@ pub const MEMORY_BYTES_MAX: u64 = 1 << 46;
 /// Most bytes of `limits.stack`.
 pub const STACK_BYTES_MAX: u64 = 64 << 20;
 /// Fewest bytes of `limits.stack`: less cannot start a program.
-pub const STACK_BYTES_MIN: u64 = 64 << 10;
+const STACK_BYTES_MIN: u64 = 64 << 10;
 /// Fewest and most of `limits.fds`.
 pub const FDS_RANGE: core::ops::RangeInclusive<u32> = 8..=65_536;
 /// Most of `limits.instances`.
@@ -348,10 +346,6 @@ impl App {
             if !(1..=100).contains(&health.retries) {
                 add("retries", "it is out of range", "write 1 to 100");
             }
-        }
-        if Program::of(&self.entrypoint).ok() != Some(self.program) {
-            let message = "its ending does not say that it runs as `program` says";
-            found.push(Problem::new(KeyPath::key("entrypoint"), message, "package the app again"));
         }
     }
 }

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::App;
-use crate::manifest::SchemaVersion;
-use crate::problem::Problem;
+use crate::manifest::{Program, SchemaVersion};
+use crate::problem::{KeyPath, Problem};
 
 /// Most bytes of an app's JSON: enough for [`super::FILES_MAX`] files with paths of usual length.
 pub const APP_JSON_BYTES_MAX: usize = 8 << 20;
@@ -95,6 +95,10 @@ impl App {
         let mut problems = app.problems();
         problems.extend(app.file_problems());
         problems.extend(app.host_path_problems());
+        if Program::of(&app.entrypoint).ok() != Some(app.program) {
+            let message = "its ending does not say that it runs as `program` says";
+            problems.push(Problem::new(KeyPath::key("entrypoint"), message, "pack the app again"));
+        }
         if problems.is_empty() { Ok(app) } else { Err(ReadError::Wrong(problems)) }
     }
 }

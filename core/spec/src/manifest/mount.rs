@@ -1,7 +1,7 @@
 //! `fs`: what is mounted besides the app's own files.
 
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
@@ -82,7 +82,7 @@ pub struct Url {
     /// The one host and port that may be reached for it.
     pub origin: HostAddress,
     /// The path on it, from its first `/`.
-    pub path: alloc::string::String,
+    pub path: String,
 }
 
 impl FromStr for Source {

@@ -1,5 +1,6 @@
 //! Which files a manifest packages, as one rule for the host that walks its folder.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::path::RelativePath;
@@ -52,7 +53,7 @@ impl Manifest {
             _ => arg.as_str(),
         });
         let mut named: Vec<RelativePath> = args
-            .chain(self.env.values().map(alloc::string::String::as_str))
+            .chain(self.env.values().map(String::as_str))
             .filter_map(|value| value.strip_prefix('/')?.parse().ok())
             .filter(|path| never_packaged(path).is_none())
             .collect();
