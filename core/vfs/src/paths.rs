@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use crate::resolve::{End, Last, PATH_MAX, Place, Stop, Walk};
-use crate::{Attributes, Error, FileSystem, FileType, Node, OpenOptions, Result, SetTime, Vfs};
+use crate::{Attributes, Error, FileType, Node, OpenOptions, Result, SetTime, Vfs};
 
 impl Vfs {
     /// Opens what `path` names beneath `dir`, creating or emptying it as asked. A last link is followed when `follow`
@@ -28,13 +28,12 @@ impl Vfs {
         self.walk(dir, path, true, |vfs, walk| {
             loop {
                 let place = match walk.run(vfs)? {
+                    Stop::Rest(node, _) if options.mutates() && vfs.writable(node).is_err() => {
+                        walk.keep_to_names();
+                        continue;
+                    }
                     Stop::Rest(node, rest) => {
-                        if options.create && rest.ends_with('/') {
-                            return Err(Error::ISDIR);
-                        }
-                        let look = |fs: &mut dyn FileSystem| fs.attributes_path(node.handle, &rest, follow);
-                        let options = vfs.admit(node, options, look)?;
-                        let opened = vfs.fs(node)?.open_path(node.handle, &rest, follow, &options)?;
+                        let opened = vfs.fs(node)?.open_path(node.handle, &rest, follow, options)?;
                         return Ok((Node { handle: opened.handle, ..node }, opened.kind));
                     }
                     Stop::Last(Last::Dir(..)) if exclusive => return Err(Error::EXIST),
@@ -49,8 +48,7 @@ impl Vfs {
                     return Err(Error::ISDIR);
                 }
                 let Place { dir, name, slash } = place;
-                let look = |fs: &mut dyn FileSystem| fs.attributes_at(dir.handle, &name);
-                let opened = vfs.admit(dir, options, look).and_then(|options| {
+                let opened = vfs.admit(dir, &name, options).and_then(|options| {
                     let options = OpenOptions { directory: options.directory || slash, ..options };
                     vfs.fs(dir)?.open(dir.handle, &name, &options)
                 });
@@ -67,18 +65,13 @@ impl Vfs {
         })
     }
 
-    /// What to ask of the file system of `node` when something is opened. In a read-only mount nothing that changes
-    /// anything is passed on: what exists can be opened with `create`, the rest is refused as on Linux.
-    fn admit(
-        &mut self,
-        node: Node,
-        options: &OpenOptions,
-        look: impl FnOnce(&mut dyn FileSystem) -> Result<Attributes>,
-    ) -> Result<OpenOptions> {
-        let Some(refused) = self.writable(node).err().filter(|_| options.mutates()) else {
+    /// What to ask of the file system when `name` is opened. In a read-only mount nothing that changes anything is
+    /// passed on: what exists can be opened with `create`, the rest is refused as on Linux.
+    fn admit(&mut self, dir: Node, name: &str, options: &OpenOptions) -> Result<OpenOptions> {
+        let Some(refused) = self.writable(dir).err().filter(|_| options.mutates()) else {
             return Ok(*options);
         };
-        match look(self.fs(node)?) {
+        match self.fs(dir)?.attributes_at(dir.handle, name) {
             Err(Error::NOENT) if options.create => Err(refused),
             Err(error) => Err(error),
             Ok(_) if options.create && options.exclusive => Err(Error::EXIST),

@@ -134,6 +134,11 @@ impl<'p> Walk<'p> {
         }
     }
 
+    /// Leaves nothing more to file systems that resolve paths: goes on by names from the stop that was at a rest.
+    pub(crate) fn keep_to_names(&mut self) {
+        self.lane = false;
+    }
+
     /// As [`run`](Self::run), for what needs the last name with its directory: a file system that takes whole paths
     /// takes all but the last name, and the walk ends there: after that no link can be followed.
     pub(crate) fn run_to_last(&mut self, vfs: &mut Vfs) -> Result<Last<'p>> {

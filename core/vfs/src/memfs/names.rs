@@ -35,13 +35,14 @@ impl MemFs {
         if self.inode(to_key)?.names == 0 {
             return Err(Error::NOENT);
         }
-        if kind == FileType::Directory && self.lies_in(to_key, key)? {
+        let moves = from_key != to_key;
+        if moves && kind == FileType::Directory && self.lies_in(to_key, key)? {
             return Err(Error::INVAL);
         }
         match replaced {
             Some((same, _)) if same == key => return Ok(()),
             // An ancestor of the source is not empty, whatever the source is.
-            Some((other, FileType::Directory)) if self.lies_in(from_key, other)? => {
+            Some((other, FileType::Directory)) if moves && self.lies_in(from_key, other)? => {
                 return Err(Error::NOTEMPTY);
             }
             Some((other, other_kind)) => {

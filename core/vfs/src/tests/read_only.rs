@@ -81,6 +81,10 @@ fn no_path_changes_it() {
             open w ro/d => ISDIR
             open t ro/d => ISDIR
             open c ro/f/ => ISDIR
+            open c ro/no/x => NOENT
+            open cw ro/f/x => NOTDIR
+            open cw ro/../rw/f => NOTCAPABLE
+            open cw ro/d/../.. => NOTCAPABLE
             open r ro/f => file
             open cn ro/lf => LOOP
             mkdir ro/new => ROFS
