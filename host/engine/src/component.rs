@@ -1,4 +1,38 @@
-//! (placeholder until linked)
+//! Components of WASI 0.2: everything that `wasi:cli/imports` names.
+//!
+//! Clocks, standard streams, randomness and polling are wasmtime's own. `wasi:filesystem` is ours, over the same file
+//! tree as preview 1, because wasmtime's is tied to real directories. `wasi:sockets` is there, and refuses.
+//!
+//! ```text
+//! check(wasm)?;                                   // before compiling: a refusal that a person can read
+//! let mut linker = Linker::new(&engine);          // once an engine
+//! add_to_linker(&mut linker)?;
+//! let state = ComponentState::new(config);        // once an instance
+//! let code = run_command(&mut store, &linker, &component).await?;
+//! ```
+
+mod bindings;
+mod check;
+mod convert;
+mod descriptor;
+mod error;
+mod filesystem;
+mod limits;
+mod link;
+mod network;
+mod open;
+mod run;
+mod state;
+mod stdio;
+mod streams;
+
+pub use check::{Refusal, check};
+pub use limits::ComponentLimits;
+pub use link::add_to_linker;
+pub use run::run_command;
+pub use state::{ComponentConfig, ComponentState, ComponentView};
+pub use stdio::SinkStream;
+
 pub(crate) fn run(
     _: &wasmtime::Engine,
     _: &wasmtime::component::Component,

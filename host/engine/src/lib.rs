@@ -16,7 +16,7 @@
 
 mod cache;
 pub mod compile;
-mod component;
+pub mod component;
 mod config;
 mod ending;
 mod error;

@@ -1,0 +1,84 @@
+//! Errors of files on their way to the guest.
+
+use qyv_vfs::Error;
+use wasmtime::component::ResourceTableError;
+use wasmtime_wasi_io::streams::StreamError;
+
+use super::bindings::types::ErrorCode;
+
+/// Why a call of `wasi:filesystem` failed: with a code for the guest, or by ending the guest.
+#[expect(unreachable_pub, reason = "re-exported by the generated bindings")]
+#[derive(Debug)]
+pub enum FsError {
+    /// The guest is told.
+    Code(ErrorCode),
+    /// The guest broke the rules of the component model (a handle it does not have) and is stopped.
+    Trap(wasmtime::Error),
+}
+
+impl From<Error> for FsError {
+    fn from(error: Error) -> Self {
+        Self::Code(code(error))
+    }
+}
+
+impl From<ErrorCode> for FsError {
+    fn from(code: ErrorCode) -> Self {
+        Self::Code(code)
+    }
+}
+
+impl From<ResourceTableError> for FsError {
+    fn from(error: ResourceTableError) -> Self {
+        match error {
+            // Preview 2 has no "too many open files"; this is its word for a limit that the operator set.
+            ResourceTableError::Full => Self::Code(ErrorCode::Quota),
+            other => Self::Trap(other.into()),
+        }
+    }
+}
+
+/// An error of a file stream. [`code_of`] gives the guest its code.
+pub(super) fn stream_error(error: Error) -> StreamError {
+    StreamError::LastOperationFailed(wasmtime::Error::new(error))
+}
+
+/// The code inside an error of a stream, when the stream was a file's.
+pub(super) fn code_of(error: &wasmtime::Error) -> Option<ErrorCode> {
+    error.downcast_ref::<Error>().map(|&error| code(error))
+}
+
+/// The name that preview 2 has for an error.
+fn code(error: Error) -> ErrorCode {
+    match error {
+        Error::ACCES => ErrorCode::Access,
+        Error::AGAIN => ErrorCode::WouldBlock,
+        Error::BADF => ErrorCode::BadDescriptor,
+        Error::BUSY => ErrorCode::Busy,
+        Error::EXIST => ErrorCode::Exist,
+        Error::FBIG => ErrorCode::FileTooLarge,
+        Error::ILSEQ => ErrorCode::IllegalByteSequence,
+        Error::INTR => ErrorCode::Interrupted,
+        Error::INVAL => ErrorCode::Invalid,
+        Error::ISDIR => ErrorCode::IsDirectory,
+        Error::LOOP => ErrorCode::Loop,
+        Error::MFILE => ErrorCode::Quota,
+        Error::MLINK => ErrorCode::TooManyLinks,
+        Error::NAMETOOLONG => ErrorCode::NameTooLong,
+        Error::NOENT => ErrorCode::NoEntry,
+        Error::NOMEM => ErrorCode::InsufficientMemory,
+        Error::NOSPC => ErrorCode::InsufficientSpace,
+        Error::NOSYS | Error::NOTSUP => ErrorCode::Unsupported,
+        Error::NOTDIR => ErrorCode::NotDirectory,
+        Error::NOTEMPTY => ErrorCode::NotEmpty,
+        Error::OVERFLOW => ErrorCode::Overflow,
+        // What leaves the sandbox is `not-permitted` in preview 2, which has no capability error.
+        Error::PERM | Error::NOTCAPABLE => ErrorCode::NotPermitted,
+        Error::PIPE => ErrorCode::Pipe,
+        Error::ROFS => ErrorCode::ReadOnly,
+        Error::SPIPE => ErrorCode::InvalidSeek,
+        Error::XDEV => ErrorCode::CrossDevice,
+        // IO, and what only sockets answer.
+        _ => ErrorCode::Io,
+    }
+}

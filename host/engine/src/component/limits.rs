@@ -1,0 +1,45 @@
+//! What one component may make the host hold or do.
+
+/// Bytes that one read of a file gives at most; a guest that asks for more reads again.
+pub(super) const MAX_READ: usize = 256 << 10;
+
+/// Bytes that a stream to a file or to stdout and stderr takes in one write.
+pub(super) const WRITE_PERMIT: usize = 64 << 10;
+
+/// Directory entries that are fetched at once.
+pub(super) const ENTRIES_AT_ONCE: usize = 64;
+
+/// The limits of one component. Linear memories and tables are the store's limiter's business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ComponentLimits {
+    /// Open files and directories, preopens included. Past it, opening is `quota`.
+    pub descriptors: u32,
+    /// Handles of all kinds (streams, pollables, errors, descriptors …). Past it, opening a file is `quota`; making
+    /// a pollable or an error ends the guest.
+    pub resources: usize,
+    /// Bytes that one call may pass from the guest to the host. Past it the guest is stopped.
+    pub call_bytes: usize,
+    /// Bytes of randomness that one call may ask for. Past it the guest is stopped.
+    pub random_bytes: u64,
+}
+
+/// Handles of other kinds that an open file needs at once in the libraries that we know: two streams, their pollables.
+const HANDLES_A_FILE: usize = 8;
+/// Handles that a program has without any file.
+const HANDLES_AT_LEAST: usize = 1024;
+
+impl ComponentLimits {
+    /// The defaults for a program that may hold `descriptors` files open.
+    #[must_use]
+    pub fn with_descriptors(descriptors: u32) -> Self {
+        let resources =
+            (descriptors as usize).saturating_mul(HANDLES_A_FILE).saturating_add(HANDLES_AT_LEAST);
+        Self { descriptors, resources, call_bytes: 16 << 20, random_bytes: 1 << 20 }
+    }
+}
+
+impl Default for ComponentLimits {
+    fn default() -> Self {
+        Self::with_descriptors(256)
+    }
+}

@@ -1,0 +1,103 @@
+//! Which host answers which interface.
+
+use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime_wasi::WasiView as _;
+use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
+use wasmtime_wasi::p2::bindings::{cli, clocks, random, sockets};
+use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
+use wasmtime_wasi_io::bindings::wasi::io;
+
+use super::bindings::{preopens, types};
+use super::filesystem::HasFiles;
+use super::network::{HasNoNames, NoNames};
+use super::state::ComponentView;
+
+/// Every interface that is linked, without its version (all 0.2). `check` refuses the others by name.
+pub(super) const OFFERED: &[&str] = &[
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
+];
+
+/// Names the resource table to the linker, for `wasi:io`.
+struct HasTable;
+
+impl HasData for HasTable {
+    type Data<'a> = &'a mut ResourceTable;
+}
+
+/// Links all of `wasi:cli/imports` 0.2.
+///
+/// # Errors
+///
+/// When the linker already has one of the interfaces.
+pub fn add_to_linker<T: ComponentView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    link_io(linker)?;
+    link_cli(linker)?;
+    link_sockets(linker)?;
+    let l = linker;
+    clocks::wall_clock::add_to_linker::<T, WasiClocks>(l, |t| t.component().clocks())?;
+    clocks::monotonic_clock::add_to_linker::<T, WasiClocks>(l, |t| t.component().clocks())?;
+    random::random::add_to_linker::<T, WasiRandom>(l, |t| t.component().ctx().ctx.random())?;
+    random::insecure::add_to_linker::<T, WasiRandom>(l, |t| t.component().ctx().ctx.random())?;
+    random::insecure_seed::add_to_linker::<T, WasiRandom>(l, |t| t.component().ctx().ctx.random())?;
+    preopens::add_to_linker::<T, HasFiles>(l, |t| t.component().files())?;
+    types::add_to_linker::<T, HasFiles>(l, |t| t.component().files())
+}
+
+fn link_io<T: ComponentView>(l: &mut Linker<T>) -> wasmtime::Result<()> {
+    io::error::add_to_linker::<T, HasTable>(l, |t| t.component().table())?;
+    io::poll::add_to_linker::<T, HasTable>(l, |t| t.component().table())?;
+    io::streams::add_to_linker::<T, HasTable>(l, |t| t.component().table())
+}
+
+fn link_cli<T: ComponentView>(l: &mut Linker<T>) -> wasmtime::Result<()> {
+    cli::exit::add_to_linker::<T, WasiCli>(l, |t| t.component().cli())?;
+    cli::environment::add_to_linker::<T, WasiCli>(l, |t| t.component().cli())?;
+    cli::stdin::add_to_linker::<T, WasiCli>(l, |t| t.component().cli())?;
+    cli::stdout::add_to_linker::<T, WasiCli>(l, |t| t.component().cli())?;
+    cli::stderr::add_to_linker::<T, WasiCli>(l, |t| t.component().cli())?;
+    cli::terminal_input::add_to_linker::<T, WasiCli>(l, |t| t.component().cli())?;
+    cli::terminal_output::add_to_linker::<T, WasiCli>(l, |t| t.component().cli())?;
+    cli::terminal_stdin::add_to_linker::<T, WasiCli>(l, |t| t.component().cli())?;
+    cli::terminal_stdout::add_to_linker::<T, WasiCli>(l, |t| t.component().cli())?;
+    cli::terminal_stderr::add_to_linker::<T, WasiCli>(l, |t| t.component().cli())
+}
+
+/// Sockets whose making is `access-denied`, so that nothing can be done with them.
+fn link_sockets<T: ComponentView>(l: &mut Linker<T>) -> wasmtime::Result<()> {
+    let options = sockets::network::LinkOptions::default();
+    sockets::network::add_to_linker::<T, WasiSockets>(l, &options, |t| t.component().sockets())?;
+    sockets::instance_network::add_to_linker::<T, WasiSockets>(l, |t| t.component().sockets())?;
+    sockets::tcp_create_socket::add_to_linker::<T, WasiSockets>(l, |t| t.component().sockets())?;
+    sockets::tcp::add_to_linker::<T, WasiSockets>(l, |t| t.component().sockets())?;
+    sockets::udp_create_socket::add_to_linker::<T, WasiSockets>(l, |t| t.component().sockets())?;
+    sockets::udp::add_to_linker::<T, WasiSockets>(l, |t| t.component().sockets())?;
+    sockets::ip_name_lookup::add_to_linker::<T, HasNoNames>(l, |t| NoNames(t.component().table()))
+}

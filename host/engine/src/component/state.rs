@@ -1,0 +1,100 @@
+//! What a component is given, and what the host keeps for it while it runs.
+
+use qyv_vfs::{Node, Vfs};
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::cli::{StdinStream, StdoutStream};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use super::filesystem::{Files, FilesView};
+use super::limits::ComponentLimits;
+use super::open::Tree;
+
+/// What a component is given. It gets nothing else: no host environment, no host path, no network.
+pub struct ComponentConfig {
+    /// The arguments, the program's name first.
+    pub args: Vec<String>,
+    /// The environment.
+    pub env: Vec<(String, String)>,
+    /// The file tree.
+    pub vfs: Vfs,
+    /// Directories to start from, by the path that the guest knows them by. Closed with the state.
+    pub preopens: Vec<(String, Node)>,
+    /// Where it reads; `tokio::io::empty()` for nothing.
+    pub stdin: Box<dyn StdinStream + Sync>,
+    /// Where it writes; [`SinkStream`](super::SinkStream) for a plain writer.
+    pub stdout: Box<dyn StdoutStream + Sync>,
+    /// Where it complains.
+    pub stderr: Box<dyn StdoutStream + Sync>,
+    /// What it may use.
+    pub limits: ComponentLimits,
+}
+
+/// What the host keeps for one running component, inside the store's data.
+pub struct ComponentState {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    files: Files,
+    limits: ComponentLimits,
+}
+
+impl ComponentState {
+    /// The state of a component that has not started.
+    ///
+    /// # Errors
+    ///
+    /// `MFILE` when `limits.descriptors` does not allow for the preopens.
+    pub fn new(config: ComponentConfig) -> qyv_vfs::Result<Self> {
+        let ComponentConfig { args, env, vfs, preopens, stdin, stdout, stderr, limits } = config;
+        let tree = Tree::new(vfs, limits.descriptors);
+        let preopens = preopens
+            .into_iter()
+            .map(|(path, node)| Ok((path, tree.open(|_| Ok((node, ())))?.0)))
+            .collect::<qyv_vfs::Result<_>>()?;
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.resources);
+        // Networks are off unless allowed; saying so here keeps it true whatever the default becomes.
+        let wasi = WasiCtx::builder()
+            .args(&args)
+            .envs(&env)
+            .stdin(stdin)
+            .stdout(stdout)
+            .stderr(stderr)
+            .max_random_size(limits.random_bytes)
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            .socket_addr_check(|_, _| Box::pin(async { false }))
+            .build();
+        Ok(Self { wasi, table, files: Files { tree, preopens }, limits })
+    }
+
+    pub(super) fn limits(&self) -> ComponentLimits {
+        self.limits
+    }
+
+    pub(super) fn files(&mut self) -> FilesView<'_> {
+        FilesView { files: &self.files, table: &mut self.table }
+    }
+
+    pub(super) fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+}
+
+impl WasiView for ComponentState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// A store's data that carries the state of a component.
+pub trait ComponentView: Send + 'static {
+    /// The state within.
+    fn component(&mut self) -> &mut ComponentState;
+}
+
+impl ComponentView for ComponentState {
+    fn component(&mut self) -> &mut ComponentState {
+        self
+    }
+}

@@ -1,0 +1,175 @@
+//! One program with a trick per argument; it speaks to the host through the standard library alone.
+
+use std::env;
+use std::ffi::{CString, c_char, c_int};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+use std::time::{Duration, Instant, SystemTime};
+
+fn main() -> Result<(), String> {
+    let args: Vec<String> = env::args().collect();
+    match args.get(1).map(String::as_str) {
+        Some("exit") => std::process::exit(args[2].parse().expect("a number")),
+        Some("fail") => Err("told to fail".into()),
+        Some("panic") => panic!("told to panic"),
+        Some("loop") => loop {
+            std::hint::black_box(());
+        },
+        Some("stdio") => stdio(&args),
+        Some("files") => files().map_err(|error| error.to_string()),
+        Some("bulk") => bulk().map_err(|error| error.to_string()),
+        Some("read-only") => read_only(),
+        Some("escape") => escape(),
+        Some("many") => many(),
+        Some("net") => net(),
+        Some("clocks") => clocks(),
+        other => Err(format!("no such trick: {other:?}")),
+    }
+}
+
+fn stdio(args: &[String]) -> Result<(), String> {
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text).map_err(|error| error.to_string())?;
+    println!("args {:?}", &args[1..]);
+    println!("env {:?}", env::vars().collect::<Vec<_>>());
+    println!("stdin {text:?}");
+    eprintln!("on stderr");
+    Ok(())
+}
+
+fn files() -> io::Result<()> {
+    fs::create_dir("/data/dir")?;
+    fs::write("/data/dir/a", "first\n")?;
+    OpenOptions::new().append(true).open("/data/dir/a")?.write_all(b"second\n")?;
+    println!("appended {:?}", fs::read_to_string("/data/dir/a")?);
+
+    fs::rename("/data/dir/a", "/data/dir/b")?;
+    println!("renamed {:?}", fs::metadata("/data/dir/a").map(|_| ()).map_err(|error| error.kind()));
+
+    symlink("dir/b", "/data/link")?;
+    println!("linked {:?} {:?}", fs::read_link("/data/link")?, fs::read_to_string("/data/link")?);
+    println!("is link {}", fs::symlink_metadata("/data/link")?.file_type().is_symlink());
+
+    fs::hard_link("/data/dir/b", "/data/dir/c")?;
+    for number in 0..200 {
+        File::create(format!("/data/dir/n{number:03}"))?;
+    }
+    let mut names = Vec::new();
+    for entry in fs::read_dir("/data/dir")? {
+        names.push(entry?.file_name().into_string().expect("UTF-8"));
+    }
+    names.sort();
+    println!("entries {} {:?} {:?}", names.len(), &names[..3], names.last());
+
+    let mut file = OpenOptions::new().read(true).write(true).open("/data/dir/b")?;
+    file.seek(SeekFrom::Start(6))?;
+    file.write_all(b"SECOND")?;
+    file.set_len(12)?;
+    file.sync_all()?;
+    file.rewind()?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    println!("seen through the other name {text:?} {:?}", fs::read_to_string("/data/dir/c")?);
+    file.set_modified(SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 7))?;
+    println!("modified {:?}", file.metadata()?.modified()?.duration_since(SystemTime::UNIX_EPOCH));
+
+    println!("not empty {:?}", fs::remove_dir("/data/dir").map_err(|error| error.raw_os_error()));
+    fs::remove_dir_all("/data/dir")?;
+    fs::remove_file("/data/link")?;
+    println!("left {}", fs::read_dir("/data")?.count());
+    Ok(())
+}
+
+/// The standard library has it behind an unstable feature only.
+fn symlink(target: &str, path: &str) -> io::Result<()> {
+    unsafe extern "C" {
+        fn symlink(target: *const c_char, path: *const c_char) -> c_int;
+    }
+    let (target, path) = (CString::new(target)?, CString::new(path)?);
+    // SAFETY: both are strings that end with a NUL, and libc keeps neither.
+    if unsafe { symlink(target.as_ptr(), path.as_ptr()) } == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+fn bulk() -> io::Result<()> {
+    let bytes: Vec<u8> = (0..3_000_001_u32).map(|number| (number % 251) as u8).collect();
+    fs::write("/data/bulk", &bytes)?;
+    let back = fs::read("/data/bulk")?;
+    println!("same {}", back == bytes);
+    io::stdout().write_all(&bytes[..500_000])
+}
+
+fn kinds<T>(what: &str, result: io::Result<T>) {
+    println!("{what} {:?}", result.map(|_| ()).map_err(|error| error.kind()));
+}
+
+fn read_only() -> Result<(), String> {
+    kinds("read", fs::read("/ro/file"));
+    kinds("create", File::create("/ro/new"));
+    kinds("write", OpenOptions::new().write(true).open("/ro/file"));
+    kinds("append", OpenOptions::new().append(true).open("/ro/file"));
+    kinds("truncate", OpenOptions::new().write(true).truncate(true).open("/ro/file"));
+    kinds("remove", fs::remove_file("/ro/file"));
+    kinds("mkdir", fs::create_dir("/ro/dir"));
+    kinds("rename", fs::rename("/ro/file", "/ro/other"));
+    kinds("rename out", fs::rename("/ro/file", "/data/file"));
+    kinds("rename in", fs::write("/data/x", "x").and_then(|()| fs::rename("/data/x", "/ro/x")));
+    kinds("link out", fs::hard_link("/ro/file", "/data/file"));
+    kinds("symlink", symlink("x", "/ro/link"));
+    kinds("times", File::open("/ro/file").and_then(|file| file.set_modified(SystemTime::UNIX_EPOCH)));
+    kinds("length", File::open("/ro/file").and_then(|file| file.set_len(0)));
+    Ok(())
+}
+
+fn escape() -> Result<(), String> {
+    for path in
+        ["/data/../secret", "/data/x/../../secret", "/data/up", "/data/up/", "/data/abs", "/secret", "secret"]
+    {
+        kinds(path, fs::read(path));
+    }
+    kinds("link to the outside", symlink("../secret", "/data/made"));
+    kinds("through it", fs::read("/data/made"));
+    kinds("out of it", fs::rename("/data/made", "/data/../made"));
+    Ok(())
+}
+
+fn many() -> Result<(), String> {
+    let mut open = Vec::new();
+    let refused = loop {
+        match File::create(format!("/data/{}", open.len())) {
+            Ok(file) => open.push(file),
+            Err(error) => break error,
+        }
+    };
+    let count = open.len();
+    // Standard output needs handles too.
+    open.truncate(count / 2);
+    println!("open {count} then {:?}", refused.kind());
+    println!("after some were closed {}", File::create("/data/again").is_ok());
+    Ok(())
+}
+
+fn net() -> Result<(), String> {
+    kinds("connect", TcpStream::connect("127.0.0.1:9"));
+    kinds("listen", TcpListener::bind("127.0.0.1:0"));
+    kinds("udp", UdpSocket::bind("127.0.0.1:0"));
+    kinds("name", "localhost:80".to_socket_addrs());
+    Ok(())
+}
+
+fn clocks() -> Result<(), String> {
+    let start = Instant::now();
+    std::thread::sleep(Duration::from_millis(20));
+    println!("slept {}", start.elapsed() >= Duration::from_millis(20));
+    println!(
+        "after 2020 {}",
+        SystemTime::now() > SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800)
+    );
+    let one = std::collections::hash_map::RandomState::new();
+    println!("random {}", std::hash::BuildHasher::hash_one(&one, 1) != 0);
+    Ok(())
+}
