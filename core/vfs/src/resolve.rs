@@ -147,7 +147,9 @@ impl<'p> Walk<'p> {
             Stop::Rest(base, rest) => (base, rest),
         };
         let trimmed = rest.trim_end_matches('/');
-        let (above, name) = trimmed.rsplit_once('/').unwrap_or(("", trimmed));
+        let start = trimmed.rfind('/').map_or(0, |slash| slash + 1);
+        // With the slash, because it must be a directory.
+        let (above, name) = trimmed.split_at(start);
         let end = match name {
             "." => Some(End::Dot),
             ".." => Some(End::DotDot),
@@ -169,7 +171,6 @@ impl<'p> Walk<'p> {
             return Err(Error::NAMETOOLONG);
         }
         let slash = trimmed.len() < rest.len();
-        let start = trimmed.len() - name.len();
         let name = match &rest {
             Cow::Borrowed(rest) => Cow::Borrowed(&rest[start..trimmed.len()]),
             Cow::Owned(_) => Cow::Owned(name.into()),

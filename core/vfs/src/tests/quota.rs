@@ -6,7 +6,7 @@ use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
-use super::support::options;
+use super::support::{Dice, options};
 use crate::{Budget, Error, FileSystem, Handle, MemFs, MemFsOptions, OpenOptions};
 
 const FILE: OpenOptions = OpenOptions {
@@ -17,18 +17,6 @@ const FILE: OpenOptions = OpenOptions {
     truncate: false,
     directory: false,
 };
-
-/// Numbers that look random and are the same every time (xorshift).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-}
 
 fn limited(bytes: u64, inodes: u64, memory: u64) -> (MemFs, MemFsOptions) {
     let (bytes, inodes, memory) = (Budget::new(bytes), Budget::new(inodes), Budget::new(memory));
@@ -153,7 +141,7 @@ type Model = BTreeMap<String, (Vec<u8>, Handle)>;
 fn random_operations_keep_contents_and_counters() {
     let steps = std::env::var("QYV_VFS_STEPS").ok().and_then(|steps| steps.parse().ok()).unwrap_or(3000);
     for seed in 1..=3 {
-        let mut dice = Dice(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
+        let mut dice = Dice::new(seed);
         // Small enough that both budgets run out now and then.
         let (mut fs, options) = limited(600_000, 12, 630_000);
         let mut model = Model::new();
@@ -214,7 +202,8 @@ fn step(fs: &mut MemFs, model: &mut Model, dice: &mut Dice) {
         }
         choice => {
             let at = if choice < 7 { bytes.len() } else { at };
-            let data: Vec<u8> = (0..length).map(|byte| (byte as u64 ^ dice.0) as u8).collect();
+            let salt = dice.below(256);
+            let data: Vec<u8> = (0..length).map(|byte| (byte as u64 ^ salt) as u8).collect();
             let (first, second) = data.split_at(length / 3);
             let written = if choice < 7 {
                 fs.append(*handle, &[first, second]).map(|(written, end)| {

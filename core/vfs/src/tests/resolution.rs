@@ -4,8 +4,9 @@
 
 use std::format;
 use std::string::String;
+use std::vec::Vec;
 
-use super::support::{Watch, Watched, World, mem};
+use super::support::{Dice, Watch, Watched, World, mem};
 use crate::{Access, Error, OpenOptions};
 
 const TREE: &str = "
@@ -345,6 +346,44 @@ fn a_walk_holds_no_more_directories_than_a_path_has_names() {
     world.check(&format!("symlink {} deep", &deep[..3998]));
     world.check("stat deep/*40:x/ => dir");
     world.check("stat deep/*51:x/ => NAMETOOLONG");
+}
+
+/// Random calls on random paths, which contain everything that a path can: names, links up and down, dots, slashes.
+#[test]
+fn both_ways_of_resolving_agree() {
+    const NAMES: [&str; 12] = ["a", "b", "c", "a", "b", "m", "..", ".", "", "a", "b", "c"];
+    const TARGETS: [&str; 8] = ["a", "b/c", "../a", "..", "./b/", "m/a", "../../b", "/a"];
+    const CALLS: [&str; 17] = [
+        "stat", "lstat", "open:r", "open:cw", "open:cx", "open:rn", "open:d", "readlink", "mkdir", "mkdir",
+        "rmdir", "unlink", "symlink", "link", "linkf", "rename", "lutime",
+    ];
+    let steps = std::env::var("QYV_VFS_STEPS").ok().and_then(|steps| steps.parse().ok()).unwrap_or(4000);
+    let mut dice = Dice::new(1);
+    let [mut by_names, mut by_paths] = [false, true].map(World::new);
+    for (world, paths) in [(&mut by_names, false), (&mut by_paths, true)] {
+        let mount = Watched::over(mem(), &world.watch, paths);
+        world.vfs.mount("/m", mount, Access::ReadWrite).unwrap();
+    }
+    // Mounts beneath keep a table from leaving paths to its file system, so there is a second pair without.
+    let [mut alone_by_names, mut alone_by_paths] = [false, true].map(World::new);
+    for step in 0..steps {
+        let mut path = || {
+            let names: Vec<&str> = (0..=dice.below(4)).map(|_| NAMES[dice.below(12) as usize]).collect();
+            let path = names.join("/");
+            if path.is_empty() { String::from("''") } else { path }
+        };
+        let (from, to) = (path(), path());
+        let call = CALLS[dice.below(17) as usize];
+        let line = match call {
+            "symlink" => format!("symlink {} {to}", TARGETS[dice.below(8) as usize]),
+            "link" | "linkf" | "rename" => format!("{call} {from} {to}"),
+            _ => format!("{} {from}", call.replace(':', " ")),
+        };
+        for (one, other) in [(&mut by_names, &mut by_paths), (&mut alone_by_names, &mut alone_by_paths)] {
+            assert_eq!(one.run(&line), other.run(&line), "step {step}: {line}");
+            assert_eq!((one.watch.open(), other.watch.open()), (0, 0), "step {step}: {line}");
+        }
+    }
 }
 
 #[test]

@@ -329,3 +329,20 @@ fn expand(word: &str) -> String {
     let (letters, after) = letters.split_once(';').unwrap_or((letters, ""));
     format!("{before}{}{after}", letters.repeat(count.parse().unwrap()))
 }
+
+/// Numbers that look random and are the same every time (xorshift).
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed))
+    }
+
+    /// A number from 0 up to `end`, without it.
+    pub(super) fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
