@@ -254,10 +254,6 @@ fn fault(error: &Error, text: &str, what: &str) -> Fault {
             let key = key.as_deref().unwrap_or(named);
             (format!("the key `{}` is written twice", crate::quantity::shown(key)), "keep one of them")
         }
-        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => (
-            format!("the {what} is nested deeper than {DEPTH_MAX} levels"),
-            "a manifest needs at most five levels",
-        ),
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
