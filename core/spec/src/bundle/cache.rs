@@ -52,11 +52,8 @@ impl ChunkCache {
         let cached = if let Some(at) = self.chunks.iter().position(|cached| cached.key == key) {
             self.chunks.remove(at)
         } else {
-            let mut plain = if self.chunks.len() >= self.capacity {
-                self.chunks.remove(0).plain
-            } else {
-                Vec::new()
-            };
+            let mut plain =
+                if self.chunks.len() >= self.capacity { self.chunks.remove(0).plain } else { Vec::new() };
             resize(&mut plain, plain_bytes)?;
             fill(&mut self.scratch, &mut plain)?;
             Cached { key, plain }
@@ -119,6 +116,14 @@ mod tests {
     fn a_failed_chunk_is_not_kept() {
         let mut cache = ChunkCache::new(0);
         assert!(cache.get(&[1; 32], 1, 4, |_, _| Err(Error::NoSuchEntry)).is_err());
-        assert_eq!(cache.get(&[1; 32], 1, 4, |_, plain| { plain.fill(7); Ok(()) }).unwrap(), [7; 4]);
+        assert_eq!(
+            cache
+                .get(&[1; 32], 1, 4, |_, plain| {
+                    plain.fill(7);
+                    Ok(())
+                })
+                .unwrap(),
+            [7; 4]
+        );
     }
 }

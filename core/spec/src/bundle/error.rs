@@ -150,7 +150,10 @@ impl fmt::Display for Error {
             ),
             Self::UnknownFormat { found } => write!(f, "the bundle has an unknown format: {found}"),
             Self::Truncated { what, needed, available } => {
-                write!(f, "the bundle is cut off in its {what}: {needed} bytes are needed, {available} are there")
+                write!(
+                    f,
+                    "the bundle is cut off in its {what}: {needed} bytes are needed, {available} are there"
+                )
             }
             Self::TrailingBytes { end, available } => {
                 write!(f, "the bundle ends at byte {end}, but {available} bytes are there")
@@ -164,7 +167,9 @@ impl fmt::Display for Error {
             Self::HeaderDamaged => f.write_str("the bundle's header is damaged: it does not have its hash"),
             Self::NotZero { what } => write!(f, "the bundle has bytes that are not zero in its {what}"),
             Self::UnknownSection { kind } => write!(f, "the bundle has a section of unknown kind {kind}"),
-            Self::SectionOrder { kind } => write!(f, "the bundle's {kind} section is repeated or out of order"),
+            Self::SectionOrder { kind } => {
+                write!(f, "the bundle's {kind} section is repeated or out of order")
+            }
             Self::NoApp => f.write_str("the bundle has no App section"),
             Self::SectionOffset { kind, found, expected } => {
                 write!(f, "the bundle's {kind} section begins at byte {found} instead of {expected}")
@@ -218,11 +223,13 @@ impl fmt::Display for Error {
             }
             Self::DuplicateSignature { key } => write!(f, "the bundle is signed twice by key `{key}`"),
             Self::BadSignature { key } => {
-                write!(f, "the signature of key `{key}` does not fit the bundle: it was changed after it was signed")
+                write!(
+                    f,
+                    "the signature of key `{key}` does not fit the bundle: it was changed after it was signed"
+                )
             }
         }
     }
 }
 
 impl core::error::Error for Error {}
-

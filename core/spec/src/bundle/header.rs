@@ -6,8 +6,8 @@ use core::ops::Range;
 use super::error::{Error, Result};
 use super::limits::{
     CHUNK_BYTES, CHUNK_RECORD_BYTES, FORMAT_VERSION, MAGIC, MAX_APP_BYTES, MAX_FILES, MAX_HEADER_BYTES,
-    MAX_MODULE_BYTES, MAX_MODULES, MAX_SBOM_BYTES, MAX_SECTIONS, MAX_TIME_SECONDS, PRELUDE_BYTES, chunk_count,
-    next_page,
+    MAX_MODULE_BYTES, MAX_MODULES, MAX_SBOM_BYTES, MAX_SECTIONS, MAX_TIME_SECONDS, PRELUDE_BYTES,
+    chunk_count, next_page,
 };
 use super::path::{check_neighbours, parse_path};
 
@@ -298,7 +298,8 @@ impl<'a> Cursor<'a> {
     fn chunks(&mut self, plain: u64, what: impl Fn() -> String) -> Result<(usize, u64)> {
         let records = self.at;
         let count = chunk_count(plain);
-        let length = count.checked_mul(CHUNK_RECORD_BYTES as u64).and_then(|length| usize::try_from(length).ok());
+        let length =
+            count.checked_mul(CHUNK_RECORD_BYTES as u64).and_then(|length| usize::try_from(length).ok());
         let table = self.take(length.unwrap_or(usize::MAX))?;
         let mut total = 0;
         for (index, record) in (0..count).zip(table.chunks_exact(CHUNK_RECORD_BYTES)) {

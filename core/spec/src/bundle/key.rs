@@ -72,8 +72,12 @@ pub enum KeyError {
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAKeyFile { expected } => write!(f, "this is no key file: its first line is not `{expected} 1`"),
-            Self::SecretGiven => f.write_str("this is a secret key: give the public one, the file that ends in `.pub`"),
+            Self::NotAKeyFile { expected } => {
+                write!(f, "this is no key file: its first line is not `{expected} 1`")
+            }
+            Self::SecretGiven => {
+                f.write_str("this is a secret key: give the public one, the file that ends in `.pub`")
+            }
             Self::NewerVersion { found } => {
                 write!(f, "the key file was made by a newer qyvol (version {found}): update qyvol")
             }
@@ -84,7 +88,9 @@ impl fmt::Display for KeyError {
                 write!(f, "a note has at most {MAX_NOTE_BYTES} bytes and no line break or control character")
             }
             Self::Weak => f.write_str("the key is no usable Ed25519 key"),
-            Self::Damaged => f.write_str("the secret key file is damaged: its two keys do not belong together"),
+            Self::Damaged => {
+                f.write_str("the secret key file is damaged: its two keys do not belong together")
+            }
         }
     }
 }
@@ -257,7 +263,8 @@ impl<'a> Fields<'a> {
             return Err(KeyError::TooLarge);
         }
         let mut lines = text.lines();
-        let version = lines.next().and_then(|first| first.strip_prefix(expected)?.strip_prefix(' ')?.parse().ok());
+        let version =
+            lines.next().and_then(|first| first.strip_prefix(expected)?.strip_prefix(' ')?.parse().ok());
         match version {
             Some(KEY_FILE_VERSION) => {}
             Some(found) if found > KEY_FILE_VERSION => return Err(KeyError::NewerVersion { found }),
@@ -301,7 +308,10 @@ pub(crate) fn key_id(bytes: &[u8; 32]) -> KeyId {
 
 /// Whether `text` can stand on a line of a key file or trust store and in a terminal.
 pub(crate) fn is_one_line(text: &str) -> bool {
-    !text.is_empty() && text.len() <= MAX_NOTE_BYTES && text.trim() == text && !text.chars().any(char::is_control)
+    !text.is_empty()
+        && text.len() <= MAX_NOTE_BYTES
+        && text.trim() == text
+        && !text.chars().any(char::is_control)
 }
 
 fn note_line(note: Option<&str>) -> Result<String, KeyError> {

@@ -45,3 +45,8 @@ pub use trust::{MAX_TRUST_BYTES, MAX_TRUSTED_KEYS, TrustError, TrustStore, Trust
 pub use version::{Change, change};
 #[cfg(feature = "write")]
 pub use write::{Input, WriteError, Writer};
+
+#[cfg(all(test, feature = "write"))]
+mod tests;
+#[cfg(all(test, feature = "write"))]
+mod trust_tests;

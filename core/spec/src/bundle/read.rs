@@ -5,7 +5,9 @@ use alloc::{string::String, vec, vec::Vec};
 use super::cache::{ChunkCache, resize};
 use super::error::{Error, Result};
 use super::frame;
-use super::header::{Chunk, Content, Header, ModuleKind, Section, SectionKind, file_text, parse_length, section_text};
+use super::header::{
+    Chunk, Content, Header, ModuleKind, Section, SectionKind, file_text, parse_length, section_text,
+};
 use super::key::SecretKey;
 use super::limits::{CHUNK_BYTES, PRELUDE_BYTES, SIGNATURE_BYTES, TRAILER_BYTES};
 use super::path::compare_paths;
@@ -212,7 +214,13 @@ impl<S: Source> Bundle<S> {
     /// # Errors
     ///
     /// When a touched chunk is damaged or the source fails. The buffer is unspecified then.
-    pub fn read_at(&self, index: usize, offset: u64, buffer: &mut [u8], cache: &mut ChunkCache) -> Result<usize> {
+    pub fn read_at(
+        &self,
+        index: usize,
+        offset: u64,
+        buffer: &mut [u8],
+        cache: &mut ChunkCache,
+    ) -> Result<usize> {
         let file = self.header.files.get(index).ok_or(Error::NoSuchEntry)?;
         let what = || file_text(self.header.path(file));
         let mut done = 0;
@@ -251,7 +259,9 @@ impl<S: Source> Bundle<S> {
             let mut number = 0;
             while let Some(chunk) = self.header.chunk(&file.content, number) {
                 resize(&mut plain, chunk.plain)?;
-                self.read_chunk(&chunk, number, &mut scratch, &mut plain, || file_text(self.header.path(file)))?;
+                self.read_chunk(&chunk, number, &mut scratch, &mut plain, || {
+                    file_text(self.header.path(file))
+                })?;
                 number += 1;
             }
         }
@@ -294,7 +304,9 @@ impl<S: Source> Bundle<S> {
 
     fn read_section(&self, section: &Section) -> Result<Vec<u8>> {
         let what = || match section.kind {
-            SectionKind::Module => alloc::format!("the module `{}`", self.header.name(section).escape_debug()),
+            SectionKind::Module => {
+                alloc::format!("the module `{}`", self.header.name(section).escape_debug())
+            }
             kind => section_text(kind),
         };
         let content = self.read_content(&section.content, what)?;

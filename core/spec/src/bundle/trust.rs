@@ -91,7 +91,11 @@ pub fn verify<S: Source>(bundle: &Bundle<S>, app_name: &str, store: &TrustStore)
     let known = || keys.iter().filter_map(|key| store.get(key));
     for entry in known().filter(|entry| !entry.revoked) {
         if let Some(pattern) = entry.names.iter().find(|pattern| pattern.matches(app_name)) {
-            return Verdict::Trusted { key: entry.key, pattern: pattern.clone(), grants: entry.grants.clone() };
+            return Verdict::Trusted {
+                key: entry.key,
+                pattern: pattern.clone(),
+                grants: entry.grants.clone(),
+            };
         }
     }
     let revoked = known().find(|entry| entry.revoked).map(|entry| entry.key);
@@ -157,8 +161,12 @@ impl fmt::Display for TrustError {
             }
             Self::TooLarge => write!(f, "the trust store is larger than {MAX_TRUST_BYTES} bytes"),
             Self::TooManyKeys => write!(f, "the trust store has more than {MAX_TRUSTED_KEYS} keys"),
-            Self::Line { line } => write!(f, "line {line} of the trust store is unknown, repeated or malformed"),
-            Self::NoKeyYet { line } => write!(f, "line {line} of the trust store stands before the first `key`"),
+            Self::Line { line } => {
+                write!(f, "line {line} of the trust store is unknown, repeated or malformed")
+            }
+            Self::NoKeyYet { line } => {
+                write!(f, "line {line} of the trust store stands before the first `key`")
+            }
             Self::Key { line, reason } => write!(f, "line {line} of the trust store: {reason}"),
             Self::Pattern { line, reason } => write!(f, "line {line} of the trust store: {reason}"),
             Self::Duplicate { key } => write!(f, "the trust store has the key `{key}` twice"),
@@ -246,7 +254,8 @@ impl TrustStore {
             return Err(TrustError::TooLarge);
         }
         let mut lines = text.lines();
-        let version = lines.next().and_then(|first| first.strip_prefix(HEADER)?.strip_prefix(' ')?.parse().ok());
+        let version =
+            lines.next().and_then(|first| first.strip_prefix(HEADER)?.strip_prefix(' ')?.parse().ok());
         match version {
             Some(VERSION) => {}
             Some(found) if found > VERSION => return Err(TrustError::NewerVersion { found }),
@@ -279,7 +288,8 @@ fn parse_line(keys: &mut Vec<TrustedKey>, line: usize, text: &str) -> Result<(),
         return Ok(());
     }
     let entry = keys.last_mut().ok_or(TrustError::NoKeyYet { line })?;
-    let one_line = || if is_one_line(value) { Ok(Some(value.to_string())) } else { Err(TrustError::Line { line }) };
+    let one_line =
+        || if is_one_line(value) { Ok(Some(value.to_string())) } else { Err(TrustError::Line { line }) };
     match word {
         "name" => entry.names.push(value.parse().map_err(|reason| TrustError::Pattern { line, reason })?),
         "grants" if entry.grants.is_none() => entry.grants = one_line()?,

@@ -10,8 +10,8 @@ use super::frame;
 use super::header::{Header, ModuleKind, SectionKind, file_text, section_text};
 use super::key::SecretKey;
 use super::limits::{
-    CHUNK_BYTES, CHUNK_RECORD_BYTES, FORMAT_VERSION, MAGIC, MAX_FILES, MAX_HEADER_BYTES, PAGE_BYTES, PRELUDE_BYTES,
-    SECTION_RECORD_BYTES, WRITER_VERSION, chunk_count,
+    CHUNK_BYTES, CHUNK_RECORD_BYTES, FORMAT_VERSION, MAGIC, MAX_FILES, MAX_HEADER_BYTES, PAGE_BYTES,
+    PRELUDE_BYTES, SECTION_RECORD_BYTES, WRITER_VERSION, chunk_count,
 };
 use super::path::{check_neighbours, compare_paths, parse_path};
 use super::signature::{Signature, check_set, write_trailer};
@@ -162,18 +162,25 @@ impl<'a> Writer<'a> {
     /// # Errors
     ///
     /// See [`WriteError`].
-    pub fn write(mut self, output: &mut (impl Write + Seek), keys: &[&SecretKey]) -> Result<[u8; 32], WriteError> {
+    pub fn write(
+        mut self,
+        output: &mut (impl Write + Seek),
+        keys: &[&SecretKey],
+    ) -> Result<[u8; 32], WriteError> {
         self.files.sort_by(|left, right| compare_paths(&left.path, &right.path));
         for pair in self.files.windows(2) {
             check_neighbours(&pair[0].path, &pair[1].path)?;
         }
         let header_bytes = self.header_bytes()?;
         let mut body = Body::new(output, header_bytes)?;
-        let sections = 1 + self.modules.len() + usize::from(!self.files.is_empty()) + usize::from(self.sbom.is_some());
+        let sections =
+            1 + self.modules.len() + usize::from(!self.files.is_empty()) + usize::from(self.sbom.is_some());
 
         let mut header = Vec::with_capacity(header_bytes as usize);
         header.extend_from_slice(&MAGIC);
-        for number in [FORMAT_VERSION, header_bytes, sections as u32, self.files.len() as u32, WRITER_VERSION, 0] {
+        for number in
+            [FORMAT_VERSION, header_bytes, sections as u32, self.files.len() as u32, WRITER_VERSION, 0]
+        {
             header.extend_from_slice(&number.to_le_bytes());
         }
         header.extend_from_slice(&self.created.to_le_bytes());
