@@ -73,8 +73,13 @@ pub mod rights {
         | POLL_FD_READWRITE;
     pub const BOTH: u64 = READ | WRITE;
     /// Every `path_*` right, and those that directories have besides.
-    pub const DIRECTORY: u64 =
-        0xfff << 9 | 7 << 24 | FD_READDIR | FD_FILESTAT_GET | FD_FILESTAT_SET_TIMES | FD_FDSTAT_SET_FLAGS | FD_SYNC;
+    pub const DIRECTORY: u64 = 0xfff << 9
+        | 7 << 24
+        | FD_READDIR
+        | FD_FILESTAT_GET
+        | FD_FILESTAT_SET_TIMES
+        | FD_FDSTAT_SET_FLAGS
+        | FD_SYNC;
 }
 
 pub mod oflags {

@@ -19,7 +19,9 @@ fn sealed(fd: Fd, path: &str) {
         path_filestat_set_times(fd, FOLLOW, path, 1, 1, fstflags::MTIM),
     ];
     for (at, result) in results.iter().enumerate() {
-        assert_eq!(*result, Err(NOTCAPABLE), "call {at} on `{path}`");
+        // On Linux a file is never created at a path that ends with a slash, wherever it leads.
+        let created_directory = at == 2 && path.ends_with('/') && *result == Err(ISDIR);
+        assert!(*result == Err(NOTCAPABLE) || created_directory, "call {at} on `{path}`: {result:?}");
     }
     // These never follow a last link, so a link that leads out may itself be read or removed.
     let last_is_link = path_readlink(fd, path, &mut buffer).is_ok();
@@ -44,9 +46,16 @@ fn dots() {
     put(ROOT, "bait", b"bait");
     assert_eq!(path_create_directory(ROOT, "dir"), Ok(()));
     assert_eq!(path_create_directory(ROOT, "dir/sub"), Ok(()));
-    for path in
-        ["..", "../", "../.", "../secret", "./../secret", "dir/../../secret", "dir/sub/../../../secret", "..//secret"]
-    {
+    for path in [
+        "..",
+        "../",
+        "../.",
+        "../secret",
+        "./../secret",
+        "dir/../../secret",
+        "dir/sub/../../../secret",
+        "..//secret",
+    ] {
         sealed(ROOT, path);
     }
     // Never out of the directory that a descriptor names, even where the preopen would allow it.
@@ -62,7 +71,8 @@ fn dots() {
 }
 
 fn absolute() {
-    for path in ["/", "//", "/bait", "/secret", "/etc/passwd", "///etc/passwd", "/proc/self/root/etc/passwd"] {
+    for path in ["/", "//", "/bait", "/secret", "/etc/passwd", "///etc/passwd", "/proc/self/root/etc/passwd"]
+    {
         sealed(ROOT, path);
     }
 }

@@ -89,8 +89,7 @@ fn overflow() {
 
 fn append() {
     put(ROOT, "append", b"one");
-    let file =
-        path_open(ROOT, 0, b"append", 0, rights::BOTH, 0, fdflags::APPEND).unwrap();
+    let file = path_open(ROOT, 0, b"append", 0, rights::BOTH, 0, fdflags::APPEND).unwrap();
     assert_eq!(fd_seek(file, 0, whence::SET), Ok(0));
     assert_eq!(fd_write(file, b"two"), Ok(3));
     assert_eq!(fd_tell(file), Ok(6));

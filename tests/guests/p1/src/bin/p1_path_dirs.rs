@@ -61,11 +61,9 @@ fn wrong() {
     put(ROOT, "plain", b"");
     let file = open(ROOT, "plain", 0, rights::READ).unwrap();
     for (fd, expected) in [(NO_FD, BADF), (file, NOTDIR)] {
-        for result in [
-            path_create_directory(fd, "x"),
-            path_remove_directory(fd, "x"),
-            path_unlink_file(fd, "x"),
-        ] {
+        for result in
+            [path_create_directory(fd, "x"), path_remove_directory(fd, "x"), path_unlink_file(fd, "x")]
+        {
             assert!(result == Err(expected) || (fd == file && result == Err(NOTCAPABLE)), "{result:?}");
         }
     }

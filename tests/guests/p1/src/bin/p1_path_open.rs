@@ -86,7 +86,8 @@ fn names() {
     }
     assert_eq!(path_open(ROOT, 0, &deep, 0, rights::READ, 0, 0), Err(NAMETOOLONG));
     close(path_open(ROOT, 0, &deep[..4_001], DIRECTORY, 0, 0, 0));
-    for name in ["ünïcode", "with space", "quote\"", "back\\slash", "line\nbreak", "...", "-rf", "日本語"] {
+    for name in ["ünïcode", "with space", "quote\"", "back\\slash", "line\nbreak", "...", "-rf", "日本語"]
+    {
         put(ROOT, name, name.as_bytes());
         expect_contents(ROOT, name, name.as_bytes());
         assert_eq!(path_unlink_file(ROOT, name), Ok(()));

@@ -81,8 +81,7 @@ fn errors_are_events() {
 
     // One wrong subscription among good ones is answered at once, with its own userdata.
     let mut events = [Event::default(); 2];
-    let mixed =
-        [Subscription::after(1, clock::MONOTONIC, 3_600_000 * MS), Subscription::readable(2, NO_FD)];
+    let mixed = [Subscription::after(1, clock::MONOTONIC, 3_600_000 * MS), Subscription::readable(2, NO_FD)];
     assert_eq!(poll_oneoff(&mixed, &mut events), Ok(1));
     assert_eq!((events[0].userdata, events[0].error), (2, BADF.0));
 }

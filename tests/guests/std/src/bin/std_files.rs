@@ -43,8 +43,7 @@ fn append() {
 }
 
 fn seek_and_cut() {
-    let mut file =
-        OpenOptions::new().read(true).write(true).create_new(true).open("/seek").unwrap();
+    let mut file = OpenOptions::new().read(true).write(true).create_new(true).open("/seek").unwrap();
     file.write_all(b"0123456789").unwrap();
     assert_eq!(file.seek(SeekFrom::Start(2)).unwrap(), 2);
     let mut two = [0; 2];
@@ -72,8 +71,7 @@ fn errors() {
 }
 
 fn unlinked() {
-    let mut file =
-        OpenOptions::new().read(true).write(true).create_new(true).open("/temporary").unwrap();
+    let mut file = OpenOptions::new().read(true).write(true).create_new(true).open("/temporary").unwrap();
     file.write_all(b"still here").unwrap();
     fs::remove_file("/temporary").unwrap();
     assert!(!fs::exists("/temporary").unwrap());
@@ -85,8 +83,7 @@ fn unlinked() {
 
 fn big() {
     const CHUNK: usize = 100_003;
-    let mut file =
-        OpenOptions::new().read(true).write(true).create_new(true).open("/big").unwrap();
+    let mut file = OpenOptions::new().read(true).write(true).create_new(true).open("/big").unwrap();
     let chunk = |n: usize| (0..CHUNK).map(|i| (i * 7 + n) as u8).collect::<Vec<_>>();
     for n in 0..80 {
         file.write_all(&chunk(n)).unwrap();
