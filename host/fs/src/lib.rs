@@ -2,15 +2,18 @@
 //! it ([`landlock`]).
 //!
 //! It knows no manifest, no grant and no guest path: the mount table of `qyv-vfs` decides what is mounted where and
-//! what is read-only. On Linux it speaks to the kernel directly (rustix); elsewhere it stands on cap-std.
+//! what is read-only. On Linux it speaks to the kernel directly (rustix); elsewhere [`DiskFs::open`] answers
+//! `Unsupported`.
 //!
 //! Principles, in this order:
 //!
 //! 1. No name or path of a guest reaches anything outside the folder, whatever other processes do to the folder
 //!    meanwhile. The kernel resolves (`openat2` with `RESOLVE_BENEATH`) or single components are used that follow no
-//!    link; nothing is ever checked first and used later.
+//!    link; where a path leads is never looked up first and relied on later.
 //! 2. Only regular files, directories and links are served. Opening, or asking the attributes of, a FIFO, a socket or
-//!    a device is `PERM`, and listings leave them out; removing or renaming such a *name* is allowed.
+//!    a device is `PERM`, and listings leave them out; removing or renaming such a *name* is allowed. An attempt to
+//!    read one opens it for a moment, without waiting: a folder with device nodes whose mere opening does something
+//!    (a watchdog, a tape) should not be served.
 //! 3. The common calls cost as few system calls as the host allows, and no allocation.
 #![forbid(unsafe_code)]
 
