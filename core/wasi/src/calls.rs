@@ -85,10 +85,6 @@ macro_rules! methods {
         impl Process {
             $(methods! { @$how $name($($arg: $kind),*) })*
         }
-
-        /// The names of all functions of the list.
-        #[cfg(test)]
-        pub(crate) const NAMES: &[&str] = &[$(stringify!($name)),*];
     };
     (@now $name:ident($($arg:ident: $kind:ident),*)) => {
         #[doc = concat!("`", stringify!($name), "`, which never waits.")]

@@ -283,6 +283,7 @@ pub(crate) fn path_readlink<M: Memory + ?Sized, H: Host + ?Sized>(
     buf_len: u32,
     bufused: u32,
 ) -> Result<()> {
+    memory::check(call.memory, Span::new(bufused, 4))?;
     let dir = call.process.base(fd, rights::PATH_READLINK)?;
     let target = call.at("path_readlink", dir, Span::new(path, path_len), Vfs::read_link)?;
     let target = target.as_bytes();

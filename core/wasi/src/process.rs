@@ -71,7 +71,7 @@ impl Process {
 #[must_use]
 pub struct ProcessBuilder {
     args: Vec<String>,
-    environ: Vec<String>,
+    environ: Vec<(String, String)>,
     vfs: Option<Vfs>,
     preopens: Vec<(String, Option<Node>)>,
     limits: Limits,
@@ -92,7 +92,7 @@ impl ProcessBuilder {
 
     /// Adds an environment variable.
     pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.environ.push([name, "=", value].concat());
+        self.environ.push((name.into(), value.into()));
         self
     }
 
@@ -135,9 +135,10 @@ impl ProcessBuilder {
     /// of range; `OVERFLOW` when arguments or environment pass their limits; `MFILE` when the preopens pass the limit
     /// of descriptors; `NOMEM` when the budget is exhausted.
     pub fn build(self) -> Result<Process> {
-        if self.environ.iter().any(|variable| variable.starts_with('=')) {
+        if self.environ.iter().any(|(name, _)| name.is_empty() || name.contains('=')) {
             return Err(Error::INVAL);
         }
+        let environ: Vec<_> = self.environ.iter().map(|(name, value)| [name, "=", value].concat()).collect();
         let memory = self.memory.unwrap_or_else(Budget::unlimited);
         let mut table = Table::new(self.limits.fds, &memory)?;
         for (stream, direction) in [
@@ -158,7 +159,7 @@ impl ProcessBuilder {
             vfs: self.vfs.unwrap_or_default(),
             table,
             args: Strings::new(&self.args)?,
-            environ: Strings::new(&self.environ)?,
+            environ: Strings::new(&environ)?,
             memory,
             denials: Denials::default(),
             poll_start: None,
