@@ -85,20 +85,12 @@ fn open_directory(dir: BorrowedFd<'_>, place: Place<'_>, options: &OpenOptions) 
     if options.create {
         return Err(Error::INVAL);
     }
-    let fd = match place.open(dir, OFlags::RDONLY | OFlags::DIRECTORY) {
-        // The kernel says NOTDIR of a link that it may not follow.
-        Err(Error::NOTDIR) if is_link(dir, place) => return Err(Error::LOOP),
-        result => result?,
-    };
+    // NOTDIR also for a link that may not be followed, as the kernel has it.
+    let fd = place.open(dir, OFlags::RDONLY | OFlags::DIRECTORY)?;
     if options.write || options.truncate {
         return Err(Error::ISDIR);
     }
     Ok((Open::new(fd, Role::Directory), FileType::Directory))
-}
-
-fn is_link(dir: BorrowedFd<'_>, place: Place<'_>) -> bool {
-    !matches!(place, Place::Path { follow: true, .. })
-        && place.stat(dir).is_ok_and(|found| kind(&found) == Some(FileType::Symlink))
 }
 
 /// Runs `create` with one inode taken, which is given back when it fails. Tells whether there is a quota.
