@@ -54,13 +54,19 @@ fn whole(bytes: &[u8]) -> Result<String> {
 
 #[unsafe(no_mangle)]
 extern "C" fn add_arg() -> i32 {
-    told(0, |setup, _, arg| Ok(setup.args.push(whole(arg)?)))
+    told(0, |setup, _, arg| {
+        setup.args.push(whole(arg)?);
+        Ok(())
+    })
 }
 
 /// The name is the first `name` bytes, the value the rest.
 #[unsafe(no_mangle)]
 extern "C" fn add_env(name: usize) -> i32 {
-    told(name, |setup, name, value| Ok(setup.environ.push((name.to_owned(), whole(value)?))))
+    told(name, |setup, name, value| {
+        setup.environ.push((name.to_owned(), whole(value)?));
+        Ok(())
+    })
 }
 
 /// 0 leaves a limit as it is. Told before the folders.

@@ -10,7 +10,7 @@ static mut OPEN: [Fd; 70_000] = [0; 70_000];
 
 fn exhaust() {
     // SAFETY: the only use of the array, and there is one thread.
-    let open_fds = unsafe { &mut *&raw mut OPEN };
+    let open_fds = unsafe { (&raw mut OPEN).as_mut().unwrap() };
     put(ROOT, "file", b"x");
     for _ in 0..3 {
         let mut count = 0;

@@ -12,7 +12,7 @@ fn many() {
     let file = create(ROOT, "many");
     let bytes = *b"0123456789abcdef";
     // SAFETY: the only use of the array at this time, and there is one thread.
-    let iovecs = unsafe { &mut *&raw mut IOVECS };
+    let iovecs = unsafe { (&raw mut IOVECS).as_mut().unwrap() };
     for (at, iovec) in iovecs.iter_mut().enumerate() {
         *iovec = Iovec::of(&bytes[at % 16..at % 16 + 1]);
     }
@@ -69,7 +69,8 @@ fn overlapping() {
     static mut MEGABYTE: [u8; 1 << 20] = [0; 1 << 20];
     let file = create(ROOT, "overlapping");
     // SAFETY: the only uses of the arrays at this time, and there is one thread.
-    let (iovecs, megabyte) = unsafe { (&mut *&raw mut IOVECS, &mut *&raw mut MEGABYTE) };
+    let (iovecs, megabyte) =
+        unsafe { ((&raw mut IOVECS).as_mut().unwrap(), (&raw mut MEGABYTE).as_mut().unwrap()) };
     iovecs[..1_000].fill(Iovec::of_mut(megabyte));
     // Reading an empty file ends at once, however much is asked for.
     assert_eq!(fd_read_vectored(file, &iovecs[..1_000]), Ok(0));
@@ -89,7 +90,7 @@ fn wrapping() {
     // Lengths that are each inside memory and whose sum does not fit 32 bits.
     let file = create(ROOT, "wrapping");
     // SAFETY: the only use of the array at this time, and there is one thread.
-    let iovecs = unsafe { &mut *&raw mut IOVECS };
+    let iovecs = unsafe { (&raw mut IOVECS).as_mut().unwrap() };
     let memory = (core::arch::wasm32::memory_size(0) * 65_536) as u32;
     let enough = (u32::MAX / memory + 2) as usize;
     iovecs[..enough.min(5_000)].fill(Iovec { buffer: 0, length: memory });

@@ -32,7 +32,7 @@ fn exact() {
 
 fn large() {
     // SAFETY: the only use of the buffer, and there is one thread.
-    let buffer = unsafe { &mut *&raw mut LARGE };
+    let buffer = unsafe { (&raw mut LARGE).as_mut().unwrap() };
     assert_eq!(random_get(buffer), Ok(()));
     assert!(buffer[buffer.len() - 64..].iter().any(|&byte| byte != 0));
 }
