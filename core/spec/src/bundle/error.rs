@@ -75,6 +75,12 @@ pub enum Error {
     NotWasm { name: String },
     /// A module is a core module but marked as a component, or the reverse.
     WrongModuleKind { name: String },
+    /// The App section is no App that this version knows.
+    App { reason: String },
+    /// A file is not as the App says, or one of them does not have it.
+    AppFile { path: String },
+    /// The App's program is not stored as a module.
+    NoModule { path: String },
     /// There is no such module, file or section.
     NoSuchEntry,
     /// The memory for a content is not available.
@@ -216,6 +222,13 @@ impl fmt::Display for Error {
                 "the module `{}` is not of the kind (core module or component) that the bundle says",
                 name.escape_debug()
             ),
+            Self::App { reason } => write!(f, "the bundle's App cannot be read: {reason}"),
+            Self::AppFile { path } => {
+                write!(f, "the bundle's App and its files do not agree about `{}`", path.escape_debug())
+            }
+            Self::NoModule { path } => {
+                write!(f, "the program `{}` is not stored as a module of the bundle", path.escape_debug())
+            }
             Self::NoSuchEntry => f.write_str("the bundle has no such part"),
             Self::OutOfMemory { bytes } => write!(f, "there is no memory for {bytes} bytes of the bundle"),
             Self::KeyIdMismatch { declared, found } => {

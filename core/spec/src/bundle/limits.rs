@@ -44,7 +44,7 @@ pub const MAX_MODULES: usize = 64;
 pub const MAX_SECTIONS: usize = MAX_MODULES + 3;
 
 /// The largest App section, uncompressed.
-pub const MAX_APP_BYTES: u64 = 4 << 20;
+pub const MAX_APP_BYTES: u64 = crate::app::APP_JSON_BYTES_MAX as u64;
 
 /// The largest module, uncompressed. The largest program known to be in use has 75 MiB.
 pub const MAX_MODULE_BYTES: u64 = 512 << 20;

@@ -10,6 +10,7 @@
 //! 2. What is signed is what is stored. Nothing is parsed and written again to verify it.
 //! 3. There is one way to store a given content: no gaps, no order to choose, no second encoding of a size.
 
+mod app;
 mod error;
 mod read;
 mod source;

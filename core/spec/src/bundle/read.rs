@@ -6,7 +6,7 @@ use super::cache::{ChunkCache, resize};
 use super::error::{Error, Result};
 use super::frame;
 use super::header::{
-    Chunk, Content, Header, ModuleKind, Section, SectionKind, file_text, parse_length, section_text,
+    Chunk, Content, File, Header, ModuleKind, Section, SectionKind, file_text, parse_length, section_text,
 };
 use super::key::SecretKey;
 use super::limits::{CHUNK_BYTES, PRELUDE_BYTES, SIGNATURE_BYTES, TRAILER_BYTES};
@@ -190,13 +190,23 @@ impl<S: Source> Bundle<S> {
 
     /// The packaged files, in the order of [`compare_paths`](super::compare_paths).
     pub fn files(&self) -> impl ExactSizeIterator<Item = FileEntry<'_>> {
-        self.header.files.iter().enumerate().map(|(index, file)| FileEntry {
+        self.header.files.iter().enumerate().map(|(index, file)| self.entry(index, file))
+    }
+
+    /// The packaged file `index`.
+    #[must_use]
+    pub fn file(&self, index: usize) -> Option<FileEntry<'_>> {
+        self.header.files.get(index).map(|file| self.entry(index, file))
+    }
+
+    fn entry(&self, index: usize, file: &File) -> FileEntry<'_> {
+        FileEntry {
             index,
             path: self.header.path(file),
             size: file.content.plain,
             modified: file.modified,
             module: file.module,
-        })
+        }
     }
 
     /// The index of the file at `path`.

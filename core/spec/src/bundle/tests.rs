@@ -13,9 +13,12 @@ pub(super) fn key(number: u8) -> SecretKey {
     SecretKey::from_seed(&zeroize::Zeroizing::new([number; 32]), Some("test key")).unwrap()
 }
 
-/// 2.5 MiB that compress well and differ from chunk to chunk.
+/// The size of a file of two chunks, of which the second is small: decompressing the first takes most of the time.
+const LARGE: u64 = CHUNK_BYTES + 5000;
+
+/// Compresses well.
 fn large() -> Vec<u8> {
-    (0..(5_u32 << 19)).map(|at| ((at >> 13) % 251) as u8).collect()
+    (0..LARGE).map(|at| ((at >> 13) % 251) as u8).collect()
 }
 
 /// Has every kind of section, raw and compressed chunks, an empty file and a file that is a module.
@@ -101,7 +104,7 @@ fn what_was_packed_is_read() {
         bundle.files().map(|file| (file.path, file.size, file.modified, file.module)).collect();
     let expected = [
         ("data/empty", 0, 0, None),
-        ("data/large.bin", 5 << 19, 1_700_000_000, None),
+        ("data/large.bin", LARGE, 1_700_000_000, None),
         ("data-2/text", 13, 0, None),
         ("hello.wasm", 16, 0, Some(0)),
     ];
@@ -124,8 +127,7 @@ fn files_are_read_at_any_offset() {
         buffer.truncate(read);
         buffer
     };
-    for (offset, count) in
-        [(0, 10), (CHUNK_BYTES - 3, 7), (100, 3 << 20), ((5 << 19) - 1, 2), (5 << 19, 1), (7, 0)]
+    for (offset, count) in [(0, 10), (CHUNK_BYTES - 3, 7), (100, 3 << 20), (LARGE - 1, 2), (LARGE, 1), (7, 0)]
     {
         let start = offset as usize;
         assert_eq!(read(offset, count), large[start..(start + count).min(large.len())], "{offset} {count}");
@@ -433,4 +435,44 @@ fn the_order_of_packing_does_not_matter() {
     };
     assert_eq!(write(["a", "b/c", "b-"]), write(["b-", "a", "b/c"]));
     assert_eq!(sample(&[&key(3)]), sample(&[&key(3)]));
+}
+
+#[cfg(feature = "yaml")]
+#[test]
+fn the_app_and_the_files_must_agree() {
+    let file = |path: &str, content: &[u8]| crate::app::PackagedFile {
+        path: path.parse().unwrap(),
+        size: content.len() as u64,
+        blake3: crate::app::Hash::of(content),
+    };
+    let pack = |listed: &[(&str, &[u8])], packed: &[(&str, &[u8])]| {
+        let manifest = crate::Manifest::from_yaml("name: a\nentrypoint: a.wasm\n", "a.qyv").unwrap();
+        let app =
+            manifest.resolve(listed.iter().map(|(path, content)| file(path, content)).collect()).unwrap();
+        let mut writer = Writer::new(app.to_json());
+        for (path, content) in packed {
+            if path.ends_with(".wasm") {
+                let module = writer.module(path, Input::bytes(content)).unwrap();
+                writer.module_file(path, 0, module).unwrap();
+            } else {
+                writer.file(path, 0, Input::bytes(content)).unwrap();
+            }
+        }
+        let mut output = Cursor::new(Vec::new());
+        writer.write(&mut output, &[]).unwrap();
+        let bundle = Bundle::open(output.into_inner()).unwrap();
+        bundle.app().map(|app| (bundle.entrypoint_module(&app), app.name.to_string()))
+    };
+    let differs = |path: &str| Err(Error::AppFile { path: path.into() });
+    let both: [(&str, &[u8]); 2] = [("a.wasm", CORE), ("b", b"1")];
+    assert_eq!(pack(&both, &both), Ok((Ok(0), "a".into())));
+    assert_eq!(pack(&both, &both[..1]), differs("b"));
+    assert_eq!(pack(&both[..1], &both), differs("b"));
+    assert_eq!(pack(&both, &[("a.wasm", CORE), ("b", b"12")]), differs("b"));
+    assert_eq!(
+        pack(&both, &[("a.wasm", b"\0asm\x01\0\0\0\0\x06\x04tost\x07"), ("b", b"1")]),
+        differs("a.wasm")
+    );
+    let no_app = Bundle::open(sample(&[])).unwrap().app().unwrap_err().to_string();
+    assert!(no_app.starts_with("the bundle's App cannot be read: "), "{no_app}");
 }
