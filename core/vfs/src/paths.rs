@@ -199,10 +199,10 @@ impl Vfs {
         self.walk(from_dir, from, !follows(from, follow), |vfs, walk| {
             let source = loop {
                 match walk.run_to_last(vfs)? {
-                    Last::Dir(node, _) => break Err(node),
+                    Last::Dir(..) => break None,
                     Last::Name(place) => {
                         if vfs.look(walk, &place, follow)?.is_some() {
-                            break Ok(place);
+                            break Some(place);
                         }
                     }
                 }
@@ -211,12 +211,14 @@ impl Vfs {
                 let place = free(walk.run_to_last(vfs)?)?;
                 vfs.no_slash(&place)?;
                 vfs.creatable(&place)?;
-                let source_dir = source.as_ref().map_or_else(|dir| *dir, |source| source.dir);
-                vfs.writable(source_dir)?;
-                if source_dir.mount != place.dir.mount {
+                let Some(source) = source else {
+                    let refused = if vfs.exists(&place)? { Error::EXIST } else { Error::PERM };
+                    return vfs.alive(place.dir).and(Err(refused));
+                };
+                vfs.writable(source.dir)?;
+                if source.dir.mount != place.dir.mount {
                     return Err(Error::XDEV);
                 }
-                let source = source.as_ref().map_err(|_| Error::PERM)?;
                 let fs = vfs.fs(place.dir)?;
                 fs.link(source.dir.handle, &source.name, place.dir.handle, &place.name)
             })
@@ -281,7 +283,7 @@ impl Vfs {
                 if source.slash || place.slash {
                     let found = vfs.fs(source.dir)?.attributes_at(source.dir.handle, &source.name)?;
                     if found.kind != FileType::Directory {
-                        return Err(Error::NOTDIR);
+                        return vfs.alive(place.dir).and(Err(Error::NOTDIR));
                     }
                 }
                 vfs.not_held(source.dir, &source.name)?;
@@ -341,6 +343,11 @@ impl Vfs {
             return Ok(());
         }
         Err(if self.exists(place)? { Error::EXIST } else { Error::NOENT })
+    }
+
+    /// `NOENT` for a directory that was removed: on Linux nothing else about a new name in it matters.
+    fn alive(&mut self, dir: Node) -> Result<()> {
+        if self.attributes(dir)?.links == 0 { Err(Error::NOENT) } else { Ok(()) }
     }
 
     fn exists(&mut self, place: &Place<'_>) -> Result<bool> {

@@ -196,12 +196,12 @@ impl FileSystem for MemFs {
             Err(Error::NOENT) => {}
             Err(error) => return Err(error),
         }
-        if kind == FileType::Directory {
-            return Err(Error::PERM);
-        }
         let to_key = self.opened(to_dir)?.inode;
         if self.inode(to_key)?.names == 0 {
             return Err(Error::NOENT);
+        }
+        if kind == FileType::Directory {
+            return Err(Error::PERM);
         }
         if self.inode(key)?.names >= NAMES_MAX {
             return Err(Error::MLINK);
