@@ -266,10 +266,10 @@ impl App {
                 found.push(Problem::new(at("name"), message, "give each its own `name` or `port`"));
             }
         }
-        for (index, endpoint) in self.permissions.net.connect.iter().enumerate() {
+        for endpoint in &self.permissions.net.connect {
             let Endpoint::Service(address) = endpoint else { continue };
             if address.name.as_str() == "qyvold" {
-                let path = KeyPath::key("permissions").then("net").then("connect").at(index);
+                let path = KeyPath::key("permissions").then("net").then("connect");
                 let message = "`service://qyvold` is not dialled by a right of its own";
                 found.push(Problem::new(path, message, "ask for `permissions.exec` or `permissions.admin`"));
             }

@@ -1,5 +1,6 @@
 //! The decision: what an app gets, or everything that keeps it from starting.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -139,7 +140,7 @@ pub fn decide(
     for mount in &app.fs {
         match granted_mount(mount, &limits, bind_of, policy, setting) {
             Ok(granted) => mounts.push(granted),
-            Err(refusal) => refusals.push(refusal),
+            Err(refusal) => refusals.push(*refusal),
         }
     }
     if !refusals.is_empty() {
@@ -154,11 +155,11 @@ fn granted_mount<'a>(
     bind_of: impl Fn(&Name) -> Option<&'a Bind>,
     policy: &Policy,
     setting: &Setting<'_>,
-) -> Result<GrantedMount, Refusal> {
+) -> Result<GrantedMount, Box<Refusal>> {
     let (place, asked) = (mount.mount.clone(), mount.mode);
     let capped = |request, path: &str| {
         let mend = format!("bind another path, or add `{path}` to `paths` in the host's policy");
-        refuse(request, "the host's policy does not let an app", mend)
+        Box::new(refuse(request, "the host's policy does not let an app", mend))
     };
     match &mount.source {
         None => {
@@ -174,7 +175,7 @@ fn granted_mount<'a>(
             let Some(bind) = bind_of(slot) else {
                 let end = if asked == Mode::ReadOnly { ":ro" } else { "" };
                 let mend = format!("choose the path with `--bind {slot}=PATH{end}`");
-                return Err(refuse(request, "not bound: to", mend));
+                return Err(Box::new(refuse(request, "not bound: to", mend)));
             };
             let mode = bind.mode.map_or(asked, |most| most.min(asked));
             if !policy.allows_path(&bind.path, mode) {
@@ -186,7 +187,7 @@ fn granted_mount<'a>(
             let request = Request::Folder { folder: folder.clone(), mount: place.clone(), mode: asked };
             let Some(root) = setting.folder else {
                 let mend = "run its `.qyv` in place, or have it declare a slot".to_string();
-                return Err(refuse(request, "only a manifest that is run in place may", mend));
+                return Err(Box::new(refuse(request, "only a manifest that is run in place may", mend)));
             };
             let path = format!("{}/{folder}", root.trim_end_matches('/'));
             if !policy.allows_path(&path, asked) {
