@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use qyv_vfs::{Error, FileType, Node, OpenOptions, Result, Vfs};
+use qyv_vfs::{Access, Error, FileType, Node, OpenOptions, Result, Vfs};
 
 use crate::abi::{self, SYMLINK_FOLLOW, fdflags, oflags, rights};
 use crate::calls::Call;
@@ -63,6 +63,13 @@ impl Process {
         self.denials.record(call, what, Right::Write(mount));
     }
 
+    /// Whether a path lies in a read-only mount by its text.
+    fn is_read_only(&mut self, fd: u32, path: &str) -> bool {
+        let absolute = self.absolute(fd, path);
+        let mount = mount_of(&mut self.vfs, &absolute);
+        self.vfs.open_root(&mount).is_ok_and(|root| self.vfs.access(root) == Access::ReadOnly)
+    }
+
     /// The guest path for messages.
     fn absolute(&self, fd: u32, path: &str) -> String {
         match self.table.get(fd).map(|descriptor| &descriptor.kind) {
@@ -76,7 +83,7 @@ impl Process {
 fn beneath(origin: &Origin, path: &str) -> String {
     let preopen = origin.path.trim_end_matches('/');
     let between = if origin.preopen { "/" } else { "/…/" };
-    [preopen, between, path].concat()
+    [preopen, between, path.trim_start_matches("./")].concat()
 }
 
 /// The mount in which a guest path lies by its text alone, for messages.
@@ -134,7 +141,9 @@ impl<M: Memory + ?Sized, H: ?Sized> Call<'_, M, H> {
             let to_dir = process.enter(name, to, to_path)?;
             let result = operate(&mut process.vfs, (from_dir, from_path), (to_dir, to_path));
             if result == Err(Error::ROFS) {
-                process.denied_write(name, to.fd, to_path);
+                let from_refused = process.is_read_only(from.fd, from_path);
+                let (dir, path) = if from_refused { (from, from_path) } else { (to, to_path) };
+                process.denied_write(name, dir.fd, path);
             }
             result
         })
