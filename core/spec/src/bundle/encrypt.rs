@@ -210,7 +210,7 @@ fn from_age(error: DecryptError) -> EncryptionError {
 mod tests {
     use super::*;
 
-    const CONTENT: [u8; 200_000] = [42; 200_000];
+    static CONTENT: [u8; 200_000] = [42; 200_000];
 
     fn sealed(lock: &Lock) -> Vec<u8> {
         wrap(&mut &CONTENT[..], Vec::new(), lock).unwrap()

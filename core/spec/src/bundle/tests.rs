@@ -212,19 +212,19 @@ fn lying_headers_are_refused() {
         ("stored in 0", |h| put(h, PRELUDE_BYTES + SECTION_RECORD_BYTES, &[0])),
         ("App section is repeated", |h| {
             let at = record(h, 1);
-            put(h, at, &[1])
+            put(h, at, &[1]);
         }),
         ("unknown kind 3", |h| {
             let at = record(h, 1);
-            put(h, at + 4, &[3])
+            put(h, at + 4, &[3]);
         }),
         ("begins at byte", |h| {
             let at = record(h, 2);
-            put(h, at + 9, &[0x20])
+            put(h, at + 9, &[0x20]);
         }),
         ("climbs with `..`", |h| {
             let at = find(h, b"runtime/other");
-            put(h, at, b"../time")
+            put(h, at, b"../time");
         }),
         ("two modules named `hello.wasm`", |h| {
             let (first, second) = (record(h, 1) + 64, record(h, 2) + 64);
@@ -240,31 +240,31 @@ fn lying_headers_are_refused() {
         }),
         ("begins with `/`", |h| {
             let at = find(h, b"data/empty");
-            put(h, at, b"/")
+            put(h, at, b"/");
         }),
         ("empty name", |h| {
             let at = find(h, b"data/empty");
-            put(h, at, b"dat//")
+            put(h, at, b"dat//");
         }),
         ("has a `.`", |h| {
             let at = find(h, b"data/empty");
-            put(h, at, b"./ta")
+            put(h, at, b"./ta");
         }),
         ("is not UTF-8", |h| {
             let at = find(h, b"data/empty");
-            put(h, at, b"\xff")
+            put(h, at, b"\xff");
         }),
         ("control character", |h| {
             let at = find(h, b"data/empty");
-            put(h, at, b"\x1b")
+            put(h, at, b"\x1b");
         }),
         ("not in order", |h| {
             let at = find(h, b"data/empty");
-            put(h, at, b"zata")
+            put(h, at, b"zata");
         }),
         ("not in order", |h| {
             let at = find(h, b"hello.wasm");
-            put(h, at, b"aello")
+            put(h, at, b"aello");
         }),
         ("as a file and as a folder", |h| {
             let (file, folder) = (find(h, b"data/empty"), find(h, b"data/large.bin"));
@@ -273,58 +273,58 @@ fn lying_headers_are_refused() {
         }),
         ("is not the module 7", |h| {
             let at = find(h, b"hello.wasm");
-            put(h, at - 18, &[7])
+            put(h, at - 18, &[7]);
         }),
         ("is not the module 2", |h| {
             let at = find(h, b"hello.wasm");
-            put(h, at - 18, &[2])
+            put(h, at - 18, &[2]);
         }),
         ("is not the module 1", |h| {
             let at = find(h, b"hello.wasm");
-            put(h, at - 16, &[15])
+            put(h, at - 16, &[15]);
         }),
         ("cut off in its header", |h| {
             let at = find(h, b"data/large.bin");
-            put(h, at - 16 + 7, &[0x7f])
+            put(h, at - 16 + 7, &[0x7f]);
         }),
         ("stored in", |h| {
             let at = find(h, b"data/large.bin") + 14;
-            put(h, at, &[0xff; 4])
+            put(h, at, &[0xff; 4]);
         }),
         ("files section declares", |h| {
             let at = record(h, 3);
-            put(h, at + 16, &[0xee])
+            put(h, at + 16, &[0xee]);
         }),
         ("files section declares", |h| {
             let at = record(h, 3);
-            put(h, at + 24, &[0xee])
+            put(h, at + 24, &[0xee]);
         }),
         ("not zero in its files section record", |h| {
             let at = record(h, 3);
-            put(h, at + 32, &[1])
+            put(h, at + 32, &[1]);
         }),
         ("SBOM section begins", |h| {
             let at = record(h, 4);
-            put(h, at + 8 + 7, &[0xff])
+            put(h, at + 8 + 7, &[0xff]);
         }),
         ("is damaged: chunk 0", |h| {
             let at = record(h, 1) + SECTION_RECORD_BYTES + 10 + 4;
-            put(h, at, &[0; 32])
+            put(h, at, &[0; 32]);
         }),
         ("the module `hello.wasm` does not have its hash", |h| {
             let at = record(h, 1);
-            put(h, at + 32, &[0; 32])
+            put(h, at + 32, &[0; 32]);
         }),
         ("not of the kind", |h| {
             let at = record(h, 1);
-            put(h, at + 4, &[2])
+            put(h, at + 4, &[2]);
         }),
         ("has 40 bytes", |h| put(h, 12, &[39, 0, 0, 0])),
         ("too much in its header", |h| put(h, 12, &[0xff; 4])),
         ("header has", |h| {
             let length = h.len() as u32 + 1;
             put(h, 12, &length.to_le_bytes());
-            h.push(0)
+            h.push(0);
         }),
         ("cut off in its header", |h| {
             let length = h.len() as u32 - 1;
