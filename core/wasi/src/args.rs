@@ -36,6 +36,13 @@ impl Strings {
         Ok(all)
     }
 
+    /// The strings without their NULs.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        // All of them were `String`s.
+        let all = core::str::from_utf8(&self.bytes).unwrap_or_default();
+        all.split_terminator('\0')
+    }
+
     fn sizes<M: Memory + ?Sized>(&self, memory: &mut M, count: u32, bytes: u32) -> Result<()> {
         memory::check(memory, Span::new(count, 4))?;
         memory::check(memory, Span::new(bytes, 4))?;

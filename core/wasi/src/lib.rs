@@ -22,6 +22,7 @@ mod denial;
 mod host;
 mod memory;
 mod outcome;
+mod parts;
 mod process;
 
 mod abi;
@@ -43,6 +44,7 @@ pub use host::{Clock, Host, Interest, Readiness, Stream, StreamKind};
 pub use limits::Limits;
 pub use memory::Memory;
 pub use outcome::{Errno, Outcome, Token, Wait};
+pub use parts::Parts;
 pub use process::{Process, ProcessBuilder};
 /// Why a call failed, and its result. Each number is a preview-1 `errno`.
 pub use qyv_vfs::{Error, Result};

@@ -103,6 +103,11 @@ impl Table {
         Ok(Self { slots: Vec::new(), taken: Vec::new(), limit, charge })
     }
 
+    /// The most descriptors.
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit
+    }
+
     /// `BADF` when it is not open.
     pub(crate) fn get(&self, fd: u32) -> Result<&Descriptor> {
         self.slots.get(fd as usize).and_then(Option::as_ref).ok_or(Error::BADF)

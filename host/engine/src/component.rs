@@ -7,8 +7,9 @@
 //! check(wasm)?;                                   // before compiling: a refusal that a person can read
 //! let mut linker = Linker::new(&engine);          // once an engine
 //! add_to_linker(&mut linker)?;
-//! let state = ComponentState::new(config);        // once an instance
-//! let code = run_command(&mut store, &linker, &component).await?;
+//! let prepared = Prepared::new(&linker, &component)?;
+//! let state = ComponentState::new(config)?;       // once an instance, inside the store's data
+//! let code = prepared.run(&mut store).await?;
 //! ```
 
 mod bindings;
@@ -22,6 +23,7 @@ mod link;
 mod network;
 mod open;
 mod run;
+mod start;
 mod state;
 mod stdio;
 mod streams;
@@ -29,14 +31,8 @@ mod streams;
 pub use check::{Refusal, check};
 pub use limits::ComponentLimits;
 pub use link::add_to_linker;
-pub use run::run_command;
+pub use run::Prepared;
 pub use state::{ComponentConfig, ComponentState, ComponentView};
 pub use stdio::SinkStream;
 
-pub(crate) fn run(
-    _: &wasmtime::Engine,
-    _: &wasmtime::component::Component,
-    _: crate::Start<'_>,
-) -> crate::Result<crate::Finished> {
-    Err(crate::Error::Invalid("components are not linked yet".into()))
-}
+pub(crate) use start::run;

@@ -163,8 +163,8 @@ pub(crate) fn ending_of(error: &wasmtime::Error, refused: bool) -> Ending {
     Ending::Trapped
 }
 
-fn write_coredump(
-    store: &mut Store<Guest>,
+pub(crate) fn write_coredump<T>(
+    store: &mut Store<T>,
     error: &wasmtime::Error,
     path: &std::path::Path,
 ) -> std::result::Result<(), String> {

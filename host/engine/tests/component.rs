@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use qyv_vfs::{Access, Budget, Clock, MemFs, MemFsOptions, OpenOptions, Vfs};
 use qyvol_engine::component::{
-    ComponentConfig, ComponentLimits, ComponentState, SinkStream, add_to_linker, check, run_command,
+    ComponentConfig, ComponentLimits, ComponentState, Prepared, SinkStream, add_to_linker, check,
 };
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, Store};
@@ -80,7 +80,7 @@ fn put(fs: &mut dyn qyv_vfs::FileSystem, name: &str, bytes: &[u8]) {
 
 /// What came out of a program.
 struct Ran {
-    result: wasmtime::Result<i32>,
+    result: wasmtime::Result<u8>,
     stdout: Vec<u8>,
     stderr: String,
 }
@@ -127,8 +127,9 @@ fn run_component(
     };
     let mut store = Store::new(engine, ComponentState::new(config).unwrap());
     store.set_epoch_deadline(u64::MAX / 2);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let result = runtime.block_on(run_command(&mut store, &linker, component));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let prepared = Prepared::new(&linker, component).unwrap();
+    let result = runtime.block_on(prepared.run(&mut store));
     drop(store);
     let stdout = Arc::into_inner(stdout).expect("nobody else holds it").into_inner().unwrap();
     let stderr = Arc::into_inner(stderr).expect("nobody else holds it").into_inner().unwrap();

@@ -1,0 +1,75 @@
+//! A process taken apart, for a host that answers another version of WASI with the same grants.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use qyv_vfs::{Node, Vfs};
+
+use crate::Process;
+use crate::table::Kind;
+
+/// What a process was given.
+pub struct Parts {
+    /// The arguments, the program's name first.
+    pub args: Vec<String>,
+    /// The environment.
+    pub env: Vec<(String, String)>,
+    /// The files that the nodes belong to.
+    pub vfs: Vfs,
+    /// The preopened directories by guest path; `None` is the closed root of
+    /// [`deny_root`](crate::ProcessBuilder::deny_root).
+    pub preopens: Vec<(String, Option<Node>)>,
+    /// The most descriptors.
+    pub fds: u32,
+}
+
+impl Process {
+    /// Takes a process apart that was not started.
+    #[must_use]
+    pub fn into_parts(self) -> Parts {
+        let preopens = (0..)
+            .map_while(|fd| self.table.get(fd).ok())
+            .filter_map(|descriptor| {
+                let path = descriptor.preopened_as()?.to_owned();
+                let node = if let Kind::Directory { node, .. } = descriptor.kind { Some(node) } else { None };
+                Some((path, node))
+            })
+            .collect();
+        let split = |variable: &str| {
+            let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
+            (name.to_owned(), value.to_owned())
+        };
+        Parts {
+            args: self.args.iter().map(ToOwned::to_owned).collect(),
+            env: self.environ.iter().map(split).collect(),
+            preopens,
+            fds: self.table.limit(),
+            vfs: self.vfs,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Limits, ProcessBuilder};
+
+    #[test]
+    fn everything_that_was_given_comes_back() {
+        let parts = ProcessBuilder::new()
+            .arg("program")
+            .arg("")
+            .env("A", "b=c")
+            .env("EMPTY", "")
+            .deny_root()
+            .limits(Limits::with_fds(17))
+            .build()
+            .unwrap()
+            .into_parts();
+        assert_eq!(parts.args, ["program", ""]);
+        assert_eq!(parts.env, [("A".into(), "b=c".into()), ("EMPTY".into(), String::new())]);
+        assert_eq!(parts.preopens, [("/".into(), None)]);
+        assert_eq!(parts.fds, 17);
+    }
+}

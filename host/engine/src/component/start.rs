@@ -1,0 +1,228 @@
+//! Runs a component from its start to its end, as [`Program::run`](crate::Program::run) does with a module.
+
+use std::future::{Future, poll_fn};
+use std::os::fd::AsFd as _;
+use std::pin::pin;
+use std::task::Poll;
+
+use qyv_wasi::{Parts, StreamKind};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Engine, Store};
+use wasmtime_wasi::cli::{StdinStream, StdoutStream};
+
+use super::limits::ComponentLimits;
+use super::link::add_to_linker;
+use super::run::Prepared;
+use super::state::{ComponentConfig, ComponentState, ComponentView};
+use super::stdio::SinkStream;
+use crate::interrupt::Interrupt;
+use crate::limits::Limiter;
+use crate::preview1::Stopped;
+use crate::run::{ending_of, interrupt_at_epochs, write_coredump};
+use crate::{Ending, Error, Finished, Limit, Output, Result, Start, Stdio, trap};
+
+/// The data of a store that runs a component.
+struct Guest {
+    component: ComponentState,
+    limiter: Limiter,
+}
+
+impl ComponentView for Guest {
+    fn component(&mut self) -> &mut ComponentState {
+        &mut self.component
+    }
+}
+
+/// The standard streams, which preview 1 counts as descriptors and preview 2 does not.
+const STANDARD_STREAMS: u32 = 3;
+
+/// Runs a component with what its process was given. The closed root of a process without files is left out: a
+/// component then has no directory at all.
+pub(crate) fn run(engine: &Engine, component: &Component, start: Start<'_>) -> Result<Finished> {
+    let mut linker = Linker::new(engine);
+    add_to_linker(&mut linker)?;
+    let prepared = Prepared::new(&linker, component)?;
+    let Start { process, stdio, memory, interrupt, watchdog, coredump } = start;
+    let state = ComponentState::new(config(process.into_parts(), stdio)).map_err(wasmtime::Error::new)?;
+    let mut store = Store::new(engine, Guest { component: state, limiter: Limiter::new(memory.clone()) });
+    store.limiter(|guest| &mut guest.limiter);
+    interrupt_at_epochs(&mut store, &interrupt, watchdog);
+    if let Some(reason) = interrupt.reason() {
+        return Err(Error::Stopped(reason));
+    }
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(wasmtime::Error::new)?;
+    let result = runtime.block_on(until_stopped(&interrupt, prepared.run(&mut store)));
+    // A thread that still waits for standard input must not be waited for.
+    runtime.shutdown_background();
+    let (ending, trap, coredump_error) = match result {
+        Ok(code) => (Ending::Exited(code.into()), None, None),
+        Err(error) => {
+            let refused = store.data().limiter.refused() || memory.refused() > 0;
+            let ending = ending_of(&error, refused);
+            let trapped = matches!(ending, Ending::Trapped | Ending::Limit(Limit::Memory | Limit::Stack));
+            let coredump = coredump.filter(|_| trapped);
+            let coredump_error = coredump.and_then(|path| write_coredump(&mut store, &error, &path).err());
+            (ending, trapped.then(|| trap::describe(&error)), coredump_error)
+        }
+    };
+    Ok(Finished { ending, trap, denials: Vec::new(), memory_peak: memory.peak(), coredump_error })
+}
+
+fn config(parts: Parts, stdio: Stdio) -> ComponentConfig {
+    let Parts { args, env, vfs, preopens, fds } = parts;
+    let stdin: Box<dyn StdinStream + Sync> =
+        if stdio.stdin { Box::new(wasmtime_wasi::cli::stdin()) } else { Box::new(tokio::io::empty()) };
+    ComponentConfig {
+        args,
+        env,
+        vfs,
+        preopens: preopens.into_iter().filter_map(|(path, node)| Some((path, node?))).collect(),
+        stdin,
+        stdout: output(stdio.stdout),
+        stderr: output(stdio.stderr),
+        limits: ComponentLimits::with_descriptors(fds.saturating_sub(STANDARD_STREAMS)),
+    }
+}
+
+fn output(output: Output) -> Box<dyn StdoutStream + Sync> {
+    Box::new(SinkStream::new(output.sink, output.kind == StreamKind::Terminal))
+}
+
+/// Polls a guest until it is over, or is asked to stop while it waits for something. (While it computes, it notices
+/// at epochs.)
+async fn until_stopped<R>(
+    interrupt: &Interrupt,
+    run: impl Future<Output = wasmtime::Result<R>>,
+) -> wasmtime::Result<R> {
+    let fd = interrupt.as_fd().try_clone_to_owned()?;
+    // SAFETY: an `OwnedFd` names the same open descriptor from here until it is dropped, which `wake` does.
+    let wake = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?;
+    let mut run = pin!(run);
+    poll_fn(|context| {
+        if let Poll::Ready(result) = run.as_mut().poll(context) {
+            return Poll::Ready(result);
+        }
+        // What is readable once stays so; only a spurious readiness has no reason.
+        match wake.poll_read_ready(context) {
+            Poll::Ready(_) if let Some(reason) = interrupt.reason() => {
+                Poll::Ready(Err(wasmtime::Error::new(Stopped(reason))))
+            }
+            _ => Poll::Pending,
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use qyv_vfs::Budget;
+    use qyv_wasi::ProcessBuilder;
+
+    use super::*;
+    use crate::interrupt::Reason;
+    use crate::{Settings, config};
+
+    /// A program whose `run` is this core function; it can call `$exit` with a code and `$sleep` with nanoseconds.
+    fn program(run: &str) -> String {
+        format!(
+            r#"(component
+            (import "wasi:io/poll@0.2.0" (instance $poll
+                (export "pollable" (type $pollable (sub resource)))
+                (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
+            (alias export $poll "pollable" (type $pollable))
+            (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+                (alias outer 1 $pollable (type $outer))
+                (export "pollable" (type $pollable (eq $outer)))
+                (export "subscribe-duration" (func (param "when" u64) (result (own $pollable))))))
+            (import "wasi:cli/exit@0.2.12" (instance $exit
+                (export "exit-with-code" (func (param "status-code" u8)))))
+            (core func $exit (canon lower (func $exit "exit-with-code")))
+            (core func $block (canon lower (func $poll "[method]pollable.block")))
+            (core func $subscribe (canon lower (func $clock "subscribe-duration")))
+            (core module $m
+                (import "host" "exit" (func $exit (param i32)))
+                (import "host" "block" (func $block (param i32)))
+                (import "host" "subscribe" (func $subscribe (param i64) (result i32)))
+                (memory 1)
+                (func $sleep (param i64) (call $block (call $subscribe (local.get 0))))
+                (func (export "run") (result i32) {run}))
+            (core instance $i (instantiate $m (with "host" (instance
+                (export "exit" (func $exit)) (export "block" (func $block)) (export "subscribe" (func $subscribe))))))
+            (func $run (result (result)) (canon lift (core func $i "run")))
+            (instance $out (export "run" (func $run)))
+            (export "wasi:cli/run@0.2.0" (instance $out)))"#
+        )
+    }
+
+    /// Runs it with 1 MiB of memory, and asks it to stop after a moment when `stop` is set.
+    fn run_program(code: &str, stop: bool) -> Finished {
+        let engine = config::compiler(&Settings::default()).unwrap();
+        let component = Component::new(&engine, wat::parse_str(program(code)).unwrap()).unwrap();
+        let interrupt = Interrupt::new().unwrap();
+        interrupt.attach(&engine);
+        let stopper = interrupt.clone();
+        let thread = std::thread::spawn(move || {
+            if stop {
+                std::thread::sleep(Duration::from_millis(30));
+                stopper.raise(Reason::Timeout);
+            }
+        });
+        let start = Start {
+            process: ProcessBuilder::new().deny_root().build().unwrap(),
+            stdio: Stdio { stdin: false, ..Stdio::default() },
+            memory: Budget::new(1 << 20),
+            interrupt,
+            watchdog: None,
+            coredump: None,
+        };
+        let finished = run(&engine, &component, start).unwrap();
+        thread.join().unwrap();
+        finished
+    }
+
+    #[test]
+    fn endings_are_those_of_modules() {
+        assert_eq!(run_program("i32.const 0", false).ending, Ending::Exited(0));
+        assert_eq!(run_program("i32.const 1", false).ending, Ending::Exited(1));
+        assert_eq!(
+            run_program("(call $exit (i32.const 200)) unreachable", false).ending,
+            Ending::Exited(200)
+        );
+        let trapped = run_program("unreachable", false);
+        assert_eq!(trapped.ending, Ending::Trapped);
+        assert!(trapped.trap.unwrap().reason.contains("unreachable"));
+    }
+
+    #[test]
+    fn memory_is_limited() {
+        let grown =
+            "(if (i32.eq (memory.grow (i32.const 17)) (i32.const -1)) (then unreachable)) i32.const 0";
+        let finished = run_program(grown, false);
+        assert_eq!(finished.ending, Ending::Limit(Limit::Memory));
+        assert!(finished.memory_peak <= 1 << 20);
+    }
+
+    #[test]
+    fn a_loop_and_a_sleep_are_stopped() {
+        for code in ["(loop (br 0)) unreachable", "(call $sleep (i64.const 0x7fff_ffff_ffff)) i32.const 0"] {
+            let before = Instant::now();
+            assert_eq!(run_program(code, true).ending, Ending::TimedOut, "{code}");
+            assert!(before.elapsed() < Duration::from_secs(20), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_sleep_ends_by_itself() {
+        let before = Instant::now();
+        assert_eq!(
+            run_program("(call $sleep (i64.const 20_000_000)) i32.const 0", false).ending,
+            Ending::Exited(0)
+        );
+        assert!(before.elapsed() >= Duration::from_millis(20));
+    }
+}
