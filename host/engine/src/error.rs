@@ -26,6 +26,9 @@ pub enum Error {
         /// The most that is accepted.
         limit: u64,
     },
+    /// The portable bytes could not be read.
+    #[error("{0}")]
+    Source(String),
     /// Compilation took too long.
     #[error("compilation took longer than {}", show_duration(*.0))]
     CompileTimeout(Duration),

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -36,9 +37,17 @@ pub struct Watch {
 /// Stops being a watchdog when dropped.
 #[derive(Debug)]
 pub struct Watchdog {
-    finished: Arc<OwnedFd>,
+    control: Arc<OwnedFd>,
+    orders: Sender<Order>,
     thread: Option<JoinHandle<()>>,
     share: Option<Arc<Share>>,
+}
+
+/// What the watchdog's thread is told.
+#[derive(Debug)]
+enum Order {
+    Hold(Watch, Instant, Option<Arc<Share>>),
+    Finish,
 }
 
 /// When a guest that used up its share may go on.
@@ -83,46 +92,58 @@ pub struct Signals {
 }
 
 impl Watchdog {
-    /// Begins to watch. `last_words` is called with the reason right before the process is ended because the guest
-    /// did not stop by itself; it should leave the terminal and the status file in order, and return the exit code.
+    /// Begins to watch for signals. `last_words` is called with the reason right before the process is ended because
+    /// the guest did not stop by itself; it should leave the terminal and the status file in order, and return the
+    /// exit code.
     ///
     /// # Errors
     ///
     /// When the process has no thread or file descriptor left.
     pub fn start(
-        watch: Watch,
         signals: Signals,
         interrupt: Interrupt,
         last_words: impl FnOnce(Reason) -> i32 + Send + 'static,
     ) -> std::io::Result<Self> {
-        let finished = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        let share = watch
-            .cpu_share_milli
-            .filter(|milli| *milli < 1000)
-            .map(|_| Arc::new(Share { start: Instant::now(), resume_after: AtomicU64::new(0) }));
+        let control = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let (orders, received) = channel();
         let patrol = Patrol {
-            deadline: watch.wall.map(|wall| Instant::now() + wall),
-            cpu_end: watch.cpu_time.map(|cpu_time| process_cpu_time() + cpu_time),
-            share: share.clone().zip(watch.cpu_share_milli),
+            deadline: None,
+            cpu_end: None,
+            share: None,
             signals,
             interrupt,
-            finished: Arc::clone(&finished),
+            control: Arc::clone(&control),
+            orders: received,
         };
         let thread = std::thread::Builder::new()
             .name("watchdog".into())
             .stack_size(128 << 10)
             .spawn(move || patrol.run(last_words))?;
-        Ok(Self { finished, thread: Some(thread), share })
+        Ok(Self { control, orders, thread: Some(thread), share: None })
+    }
+
+    /// Holds the guest to `watch`, from now on.
+    pub fn hold(&mut self, watch: Watch) {
+        let now = Instant::now();
+        let limited = watch.cpu_share_milli.is_some_and(|milli| milli < 1000);
+        self.share = limited.then(|| Arc::new(Share { start: now, resume_after: AtomicU64::new(0) }));
+        self.order(Order::Hold(watch, now, self.share.clone()));
     }
 
     pub(crate) fn share(&self) -> Option<Arc<Share>> {
         self.share.clone()
     }
+
+    fn order(&self, order: Order) {
+        // A thread that is gone has ended the process or is about to.
+        let _ = self.orders.send(order);
+        let _ = rustix::io::write(&*self.control, &1u64.to_ne_bytes());
+    }
 }
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        let _ = rustix::io::write(&*self.finished, &1u64.to_ne_bytes());
+        self.order(Order::Finish);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -135,23 +156,26 @@ struct Patrol {
     share: Option<(Arc<Share>, u32)>,
     signals: Signals,
     interrupt: Interrupt,
-    finished: Arc<OwnedFd>,
+    control: Arc<OwnedFd>,
+    orders: Receiver<Order>,
 }
 
 enum Event {
-    Finished,
+    /// There are orders.
+    Told,
     Stop(Reason),
-    Time,
+    Look,
 }
 
 impl Patrol {
-    fn run(self, last_words: impl FnOnce(Reason) -> i32) {
+    fn run(mut self, last_words: impl FnOnce(Reason) -> i32) {
         let mut period = Period::begin();
         let reason = loop {
             match self.sleep(self.next_look(&period)) {
-                Event::Finished => return,
+                Event::Told if self.take_orders(&mut period) => return,
+                Event::Told => {}
                 Event::Stop(reason) => break reason,
-                Event::Time => {}
+                Event::Look => {}
             }
             if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 break Reason::Timeout;
@@ -164,10 +188,27 @@ impl Patrol {
             }
         };
         self.interrupt.raise(reason);
-        // A second signal means: at once.
-        if !matches!(self.sleep(Some(GRACE)), Event::Finished) {
-            rustix_exit(last_words(reason));
+        // Every order that comes now is to finish; a second signal means: at once.
+        if !matches!(self.sleep(Some(GRACE)), Event::Told) {
+            exit_now(last_words(reason));
         }
+    }
+
+    /// Takes what was ordered; says whether that was to finish.
+    fn take_orders(&mut self, period: &mut Period) -> bool {
+        let _ = rustix::io::read(&*self.control, &mut [0; 8]);
+        while let Ok(order) = self.orders.try_recv() {
+            match order {
+                Order::Finish => return true,
+                Order::Hold(watch, start, share) => {
+                    self.deadline = watch.wall.and_then(|wall| start.checked_add(wall));
+                    self.cpu_end = watch.cpu_time.map(|cpu_time| process_cpu_time().saturating_add(cpu_time));
+                    self.share = share.zip(watch.cpu_share_milli);
+                    *period = Period::begin();
+                }
+            }
+        }
+        false
     }
 
     /// How long nothing can happen that nobody tells of. Processor time cannot pass faster than the clock.
@@ -195,16 +236,16 @@ impl Patrol {
         let timeout = time.map(|time| time.min(Duration::from_secs(1 << 30)));
         let timeout = timeout.and_then(|time| Timespec::try_from(time).ok());
         let mut descriptors = [
-            PollFd::new(&*self.finished, PollFlags::IN),
+            PollFd::new(&*self.control, PollFlags::IN),
             PollFd::from_borrowed_fd(self.signals.interrupt.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(self.signals.terminate.as_fd(), PollFlags::IN),
         ];
         if poll(&mut descriptors, timeout.as_ref()).is_err() {
-            return Event::Time;
+            return Event::Look;
         }
-        let [finished, interrupt, terminate] = descriptors.map(|fd| !fd.revents().is_empty());
-        if finished {
-            return Event::Finished;
+        let [told, interrupt, terminate] = descriptors.map(|fd| !fd.revents().is_empty());
+        if told {
+            return Event::Told;
         }
         let mut seen = [0; 16];
         if interrupt {
@@ -215,7 +256,7 @@ impl Patrol {
             let _ = rustix::io::read(&self.signals.terminate, &mut seen);
             return Event::Stop(Reason::Terminate);
         }
-        Event::Time
+        Event::Look
     }
 }
 
@@ -258,7 +299,7 @@ fn process_cpu_time() -> Duration {
 }
 
 /// Ends the process without running anything else: another thread is stuck in the middle of something.
-fn rustix_exit(code: i32) -> ! {
+fn exit_now(code: i32) -> ! {
     // SAFETY: `_exit` has no preconditions; it runs no destructors and no handlers, which is what is wanted here.
     unsafe { libc::_exit(code) }
 }

@@ -23,7 +23,7 @@ pub const MEMORY_BYTES_MAX: u64 = 1 << 46;
 /// Most bytes of `limits.stack`.
 pub const STACK_BYTES_MAX: u64 = 64 << 20;
 /// Fewest bytes of `limits.stack`: less cannot start a program.
-const STACK_BYTES_MIN: u64 = 64 << 10;
+pub const STACK_BYTES_MIN: u64 = 64 << 10;
 /// Fewest and most of `limits.fds`.
 pub const FDS_RANGE: core::ops::RangeInclusive<u32> = 8..=65_536;
 /// Most of `limits.instances`.

@@ -23,7 +23,7 @@ use crate::service::{Endpoint, Listen, Name};
 
 pub use check::{
     ARGUMENT_BYTES_MAX, FDS_RANGE, FILES_MAX, INSTANCES_MAX, LIST_ITEMS_MAX, MEMORY_BYTES_MAX,
-    STACK_BYTES_MAX, TEXT_BYTES_MAX,
+    STACK_BYTES_MAX, STACK_BYTES_MIN, TEXT_BYTES_MAX,
 };
 pub use hash::Hash;
 pub use host::{HostFeatures, Unavailable};

@@ -1,0 +1,99 @@
+//! Why qyvol itself could not do what was asked, and the exit code that says so.
+
+use std::fmt;
+
+/// The exit codes of qyvol's own failures; those of a run are [`qyvol_engine::Ending::exit_code`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// Something was found wrong that the command looks for: `check`, `verify`, `cache verify`.
+    Found = 1,
+    /// The command line makes no sense.
+    Usage = 2,
+    /// qyvol's own error, or the system's.
+    Own = 125,
+    /// Refused: not granted, not trusted, not a program, not available here.
+    Refused = 126,
+    /// No such app, file or command.
+    NotFound = 127,
+}
+
+/// A failure with its exit code and how to mend it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: Code,
+    /// What happened: one sentence without its full stop, or a whole report that ends with a newline.
+    pub(crate) message: String,
+    /// How to mend it, a line each.
+    pub(crate) hints: Vec<String>,
+    /// The word in `--json` and `--status-file`.
+    pub(crate) cause: &'static str,
+}
+
+/// The result of everything in the command.
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+impl Failure {
+    /// qyvol's own error.
+    pub(crate) fn own(message: impl fmt::Display) -> Self {
+        Self::new(Code::Own, "error", message)
+    }
+
+    /// Refused.
+    pub(crate) fn refused(message: impl fmt::Display) -> Self {
+        Self::new(Code::Refused, "refused", message)
+    }
+
+    /// Not found.
+    pub(crate) fn not_found(message: impl fmt::Display) -> Self {
+        Self::new(Code::NotFound, "not_found", message)
+    }
+
+    /// Something wrong was found by a command that looks for it.
+    pub(crate) fn found(message: impl fmt::Display) -> Self {
+        Self::new(Code::Found, "found", message)
+    }
+
+    /// The command line makes no sense.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self::new(Code::Usage, "usage", message)
+    }
+
+    /// The error of an operation on a path: absent files are 127, those that may not be read 126.
+    pub(crate) fn at_path(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        let message = format!("cannot {what} `{}`: {error}", path.display());
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Self::not_found(message),
+            std::io::ErrorKind::PermissionDenied => Self::refused(message),
+            _ => Self::own(message),
+        }
+    }
+
+    /// The same with a line that tells how to mend it.
+    pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
+        self.hints.push(hint.to_string());
+        self
+    }
+
+    fn new(code: Code, cause: &'static str, message: impl fmt::Display) -> Self {
+        Self { code, message: message.to_string(), hints: Vec::new(), cause }
+    }
+}
+
+impl From<qyvol_engine::Error> for Failure {
+    fn from(error: qyvol_engine::Error) -> Self {
+        use qyvol_engine::Error as E;
+        match &error {
+            E::Invalid(_) | E::NoEntry | E::TooLarge { .. } => Self::refused(&error),
+            E::Precompiled => Self::refused(&error)
+                .hint("native code is never loaded from outside; run the `.wasm` it was made from"),
+            E::CompileTimeout(_) => {
+                Self::refused(&error).hint("give it more time with `--compile-timeout 10m`")
+            }
+            E::MissingImports(_) => {
+                Self::refused(&error).hint("`qyvol caps` tells for which world the program was built")
+            }
+            E::Memory => Self::refused(&error).hint("raise it with `--limit memory=SIZE` or in the manifest"),
+            _ => Self::own(&error),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The guest's tree of files, mount by mount.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use qyv_spec::app::{App, AppLimits};
+use qyv_spec::grants::{Capabilities, MountedFrom};
+use qyv_spec::manifest::{Mode, OwnFiles};
+use qyv_vfs::{Access, Budget, Clock, FileSystem, MemFs, MemFsOptions, Overlay, PackedFs, Vfs};
+use qyvol_fs::landlock::Reach;
+use qyvol_fs::{DiskFs, DiskFsOptions, DiskQuota};
+
+use crate::commands::run::{Run, Show};
+use crate::failure::{Failure, Result};
+use crate::run::preload;
+use crate::target::Target;
+
+/// The largest file in memory: what the app's memory can hold bounds it before this does, but for holes.
+const MEMORY_FILE_BYTES_MAX: u64 = 1 << 40;
+
+/// A guest's files, and which folders of the host they reach.
+pub(crate) struct Files {
+    pub(crate) vfs: Vfs,
+    /// Every mount's place in the guest, `/` first.
+    pub(crate) places: Vec<String>,
+    /// What the guest may reach of the host, for the second wall.
+    pub(crate) reach: Vec<(PathBuf, Reach)>,
+}
+
+struct Mounts<'a> {
+    limits: &'a AppLimits,
+    memory: &'a Budget,
+    clock: Arc<dyn Clock>,
+    list: Vec<(String, Box<dyn FileSystem>, Access)>,
+    reach: Vec<(PathBuf, Reach)>,
+}
+
+/// Puts together what an app was granted and what the command line adds.
+pub(crate) fn build(
+    target: &Target,
+    granted: &Capabilities,
+    options: &Run,
+    memory: &Budget,
+) -> Result<Files> {
+    let mut mounts = Mounts {
+        limits: &granted.limits,
+        memory,
+        clock: Arc::new(SystemClock),
+        list: Vec::new(),
+        reach: Vec::new(),
+    };
+    if target.app.permissions.fs != OwnFiles::None {
+        let own = PackedFs::new(Arc::clone(&target.files))
+            .map_err(|error| Failure::refused(format!("the packaged files make no tree: {error}")))?;
+        mounts.add("/", Box::new(own), Access::ReadOnly);
+    }
+    if target.app.permissions.fs == OwnFiles::ReadWrite {
+        mounts.volume(&target.app)?;
+    }
+    for mount in &granted.mounts {
+        let place = mount.mount.as_str();
+        let access = if mount.mode == Mode::ReadOnly { Access::ReadOnly } else { Access::ReadWrite };
+        match &mount.from {
+            MountedFrom::Memory { bytes } => mounts.memory(place, *bytes),
+            MountedFrom::Bound { path } => mounts.disk(place, Path::new(path), access, Show::Disk)?,
+            MountedFrom::Folder { root, path } => {
+                let folder = Path::new(root).join(path);
+                let resolved =
+                    folder.canonicalize().map_err(|error| Failure::at_path("open", &folder, &error))?;
+                if !resolved.starts_with(root) {
+                    return Err(Failure::refused(format!("`{path}` leads out of the manifest's folder"))
+                        .hint("declare a slot in its place and bind it with `--bind`"));
+                }
+                mounts.disk(place, &resolved, access, Show::Disk)?;
+            }
+            MountedFrom::Server { .. } => {
+                return Err(Failure::refused("mounts of `type: netfs` are not available here yet"));
+            }
+        }
+    }
+    for directory in &options.directories {
+        let access = if directory.read_only { Access::ReadOnly } else { Access::ReadWrite };
+        mounts.disk(directory.guest.as_str(), &directory.host, access, options.fs)?;
+    }
+    for mount in &options.memory {
+        mounts.memory(mount.guest.as_str(), mount.size.unwrap_or(granted.limits.memory));
+    }
+    mounts.finish()
+}
+
+impl Mounts<'_> {
+    fn add(&mut self, place: &str, fs: Box<dyn FileSystem>, access: Access) {
+        self.list.push((place.to_owned(), fs, access));
+    }
+
+    fn memory_options(&self, bytes: u64) -> MemFsOptions {
+        MemFsOptions {
+            bytes: Budget::new(bytes),
+            inodes: Budget::new(u64::from(self.limits.inodes)),
+            memory: self.memory.clone(),
+            clock: Arc::clone(&self.clock),
+            max_file: MEMORY_FILE_BYTES_MAX,
+        }
+    }
+
+    fn memory(&mut self, place: &str, bytes: u64) {
+        let fs = MemFs::new(self.memory_options(bytes));
+        self.add(place, Box::new(fs), Access::ReadWrite);
+    }
+
+    fn disk(&mut self, place: &str, path: &Path, access: Access, show: Show) -> Result<()> {
+        let open = || {
+            DiskFs::open(path, DiskFsOptions::default())
+                .map_err(|error| Failure::at_path("show", path, &error))
+        };
+        let fs: Box<dyn FileSystem> = match show {
+            Show::Disk => Box::new(open()?),
+            Show::Overlay => {
+                let overlay = Overlay::new(Box::new(open()?), self.memory_options(self.limits.memory));
+                Box::new(overlay.map_err(|error| {
+                    Failure::refused(format!("`{}` cannot be shown with changes: {error}", path.display()))
+                })?)
+            }
+            Show::Memfs => {
+                let mut fs = MemFs::new(self.memory_options(self.limits.memory));
+                preload::copy(&mut open()?, &mut fs).map_err(|error| {
+                    Failure::refused(format!("`{}` cannot be loaded: {error}", path.display()))
+                })?;
+                Box::new(fs)
+            }
+        };
+        let changed = access == Access::ReadWrite && show == Show::Disk;
+        self.reach.push((path.to_owned(), if changed { Reach::ReadWrite } else { Reach::ReadOnly }));
+        self.add(place, fs, access);
+        Ok(())
+    }
+
+    /// The private volume, at `/data`.
+    fn volume(&mut self, app: &App) -> Result<()> {
+        let folder = crate::folders::data()?.join("volumes").join(app.name.as_str());
+        std::fs::create_dir_all(&folder).map_err(|error| Failure::at_path("make", &folder, &error))?;
+        let quota = DiskQuota {
+            bytes: Budget::new(self.limits.disk),
+            inodes: Budget::new(u64::from(self.limits.inodes)),
+        };
+        let options = DiskFsOptions { quota: Some(quota), ..DiskFsOptions::default() };
+        let fs = DiskFs::open(&folder, options).map_err(|error| Failure::at_path("open", &folder, &error))?;
+        self.reach.push((folder, Reach::ReadWrite));
+        self.add("/data", Box::new(fs), Access::ReadWrite);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Files> {
+        // Parents before what lies in them.
+        self.list.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut vfs = Vfs::new();
+        let mut places = Vec::new();
+        for (place, fs, access) in self.list {
+            vfs.mount(&place, fs, access).map_err(|error| match error {
+                qyv_vfs::Error::BUSY => Failure::usage(format!("two mounts are at `{place}`"))
+                    .hint("give each mount a place of its own"),
+                qyv_vfs::Error::NOTDIR => {
+                    Failure::usage(format!("`{place}` is a file, so nothing can be mounted there"))
+                }
+                error => Failure::usage(format!("cannot mount at `{place}`: {error}")),
+            })?;
+            places.push(place);
+        }
+        Ok(Files { vfs, places, reach: self.reach })
+    }
+}
+
+/// This host's clock, for the time stamps of files in memory.
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> u64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,239 @@
+//! `qyvol run`, step by step: find the app, decide what it gets, compile, build its files, run, report.
+
+mod files;
+pub(crate) mod grants;
+pub(crate) mod options;
+mod preload;
+mod report;
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use qyv_spec::app::HostFeatures;
+use qyv_spec::grants::Capabilities;
+use qyv_vfs::Budget;
+use qyv_wasi::{ProcessBuilder, StreamKind};
+use qyvol_engine::{
+    Cache, Compiler, Finished, Interrupt, Program, Settings, Signals, Sink, Source, Start, Stdio, Watch,
+    Watchdog,
+};
+
+use crate::commands::run::Run;
+use crate::failure::{Failure, Result};
+use crate::target::{self, Target};
+use crate::terminal::TerminalFilter;
+use report::Report;
+
+/// What this host can give to an app.
+pub(crate) const FEATURES: HostFeatures = HostFeatures {
+    supervision: false,
+    services: false,
+    net: false,
+    http: false,
+    web: false,
+    gfx: false,
+    ai: false,
+    exec: false,
+    admin: false,
+    sensors: false,
+    netfs: false,
+    julia: false,
+    lua: false,
+    shares: true,
+    predictive: false,
+    own_process: true,
+    volumes: true,
+};
+
+/// Native stack that a guest's thread has besides what the guest may use: for the host's own calls.
+const HOST_STACK_BYTES: usize = 2 << 20;
+
+/// Runs the app. Whatever happens, there is an exit code, and the status file says why.
+pub(crate) fn execute(options: &Run) -> ExitCode {
+    let report = Report::new(options);
+    match prepare_and_run(options, &report) {
+        Ok(finished) => report.finished(&finished),
+        Err(failure) => report.failed(&failure),
+    }
+}
+
+/// Everything that a guest's thread needs.
+struct Prepared {
+    program: Program,
+    target: Target,
+    granted: Capabilities,
+    interrupt: Interrupt,
+    watchdog: Watchdog,
+}
+
+fn prepare_and_run(options: &Run, report: &Report) -> Result<Finished> {
+    let interrupt = Interrupt::new().map_err(Failure::own)?;
+    let signals = qyvol_engine::catch_signals().map_err(Failure::own)?;
+    let target = target::open(&options.app, target::Accept { unsigned: options.allow_unsigned })?;
+    check_available(&target)?;
+    let granted = grants::granted(&target, options)?;
+    if options.no_interruption && granted.limits.cpu_milli.is_some_and(|milli| milli < 1000) {
+        return Err(
+            Failure::usage("`limits.cpu` needs interruption points").hint("leave out `--no-interruption`")
+        );
+    }
+    let prepared = prepare(options, report, target, granted, interrupt, signals)?;
+    // On a thread of its own: the second wall holds for the guest, and this thread can still write the report.
+    let stack =
+        usize::try_from(prepared.granted.limits.stack).unwrap_or(usize::MAX).saturating_add(HOST_STACK_BYTES);
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("guest".into())
+            .stack_size(stack)
+            .spawn_scoped(scope, || run_guest(options, report, prepared))
+            .map_err(Failure::own)?
+            .join()
+            .unwrap_or_else(|_| Err(Failure::own("the host failed while it ran the app; please report this")))
+    })
+}
+
+/// Refuses an app that needs what is not here: nothing that it asks for is dropped.
+fn check_available(target: &Target) -> Result<()> {
+    let missing = target.app.unavailable(&FEATURES);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = missing.iter().map(|missing| format!("  {missing}\n")).collect();
+    Err(Failure::refused(format!(
+        "`{}` needs what is not available here yet:\n{}",
+        target.app.name,
+        list.concat()
+    )))
+}
+
+fn prepare(
+    options: &Run,
+    report: &Report,
+    target: Target,
+    granted: Capabilities,
+    interrupt: Interrupt,
+    signals: Signals,
+) -> Result<Prepared> {
+    let limits = &granted.limits;
+    let settings = Settings {
+        interruption: !options.no_interruption,
+        coredump: options.coredump.is_some(),
+        stack_bytes: usize::try_from(limits.stack).unwrap_or(usize::MAX),
+        pool: None,
+    };
+    let last_words = report.last_words();
+    let mut watchdog = Watchdog::start(signals, interrupt.clone(), last_words).map_err(Failure::own)?;
+    let program = load(options, &target, &settings, &interrupt)?;
+    watchdog.hold(Watch {
+        wall: [limits.wall_ms.map(Duration::from_millis), options.timeout].into_iter().flatten().min(),
+        cpu_time: limits.cpu_time_ms.map(Duration::from_millis),
+        cpu_share_milli: limits.cpu_milli,
+    });
+    Ok(Prepared { program, target, granted, interrupt, watchdog })
+}
+
+fn load(options: &Run, target: &Target, settings: &Settings, interrupt: &Interrupt) -> Result<Program> {
+    let cache = Cache::open(crate::folders::cache()?)?;
+    let mut compiler = Compiler::this_program(crate::cli::COMPILE_ARGUMENT).map_err(Failure::own)?;
+    compiler.timeout = options.compile_timeout;
+    let bytes = || target.program.bytes().map_err(|failure| qyvol_engine::Error::Source(failure.message));
+    let source = Source { hash: target.program.hash, bytes: &bytes };
+    let mut progress = crate::progress::Spinner::default();
+    Ok(Program::load(&source, settings, &cache, &compiler, interrupt, &mut progress)?)
+}
+
+fn run_guest(options: &Run, report: &Report, prepared: Prepared) -> Result<Finished> {
+    let Prepared { program, target, granted, interrupt, watchdog } = prepared;
+    let memory = Budget::new(granted.limits.memory);
+    let mut files = files::build(&target, &granted, options, &memory)?;
+    let walls: Vec<_> = files.reach.iter().map(|(path, reach)| (path.as_path(), *reach)).collect();
+    let wall = qyvol_fs::landlock::restrict(&walls).map_err(Failure::own)?;
+    report.set_wall(&wall);
+    let mut builder = ProcessBuilder::new()
+        .arg(program_name(options))
+        .limits(qyv_wasi::Limits::with_fds(granted.limits.fds))
+        .memory_budget(memory.clone());
+    for argument in target.app.args.iter().chain(&options.arguments) {
+        builder = builder.arg(argument);
+    }
+    for (name, value) in environment(&target, &granted, options)? {
+        builder = builder.env(&name, &value);
+    }
+    for place in &files.places {
+        let node = files.vfs.open_root(place).map_err(Failure::own)?;
+        builder = builder.preopen(place, node);
+    }
+    if !files.places.iter().any(|place| place == "/") {
+        builder = builder.deny_root();
+    }
+    let process = builder
+        .vfs(files.vfs)
+        .build()
+        .map_err(|error| Failure::refused(format!("the arguments or the environment do not fit: {error}")))?;
+    let start = Start {
+        process,
+        stdio: stdio(options),
+        memory,
+        interrupt,
+        watchdog: Some(&watchdog),
+        coredump: options.coredump.clone(),
+    };
+    Ok(program.run(start)?)
+}
+
+/// The guest's first argument: the name of what was run, without its folder.
+fn program_name(options: &Run) -> String {
+    let name = options.app.file_name().and_then(|name| name.to_str());
+    name.unwrap_or("app").to_owned()
+}
+
+fn environment(target: &Target, granted: &Capabilities, options: &Run) -> Result<Vec<(String, String)>> {
+    let mut variables: Vec<(String, String)> =
+        target.app.env.iter().map(|(name, value)| (name.as_str().to_owned(), value.clone())).collect();
+    for name in &granted.env_from {
+        let name = name.as_str();
+        if options.environment.iter().any(|(given, _)| given == name) {
+            continue;
+        }
+        let value = std::env::var(name).map_err(|_| {
+            Failure::refused(format!("the app wants `{name}` of this environment, and it is not set"))
+                .hint(format!("set it, or give it with `--env {name}=VALUE`"))
+        })?;
+        variables.push((name.to_owned(), value));
+    }
+    for (name, value) in &options.environment {
+        variables.retain(|(other, _)| other != name);
+        variables.push((name.clone(), value.clone()));
+    }
+    Ok(variables)
+}
+
+fn stdio(options: &Run) -> Stdio {
+    let mut stdio = Stdio::default();
+    if !options.raw {
+        for stream in [&mut stdio.stdout, &mut stdio.stderr] {
+            if stream.kind == StreamKind::Terminal {
+                *stream = stream.clone().through(filtered);
+            }
+        }
+    }
+    stdio
+}
+
+fn filtered(sink: Sink) -> Sink {
+    Arc::new(Mutex::new(TerminalFilter::new(SinkWriter(sink))))
+}
+
+/// Writes to a shared sink.
+struct SinkWriter(Sink);
+
+impl std::io::Write for SinkWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).flush()
+    }
+}

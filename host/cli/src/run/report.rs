@@ -1,0 +1,196 @@
+//! How a run ended, for people and for programs.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use qyv_wasi::{Denial, Right};
+use qyvol_engine::{Ending, Finished, Reason, Trap};
+use qyvol_fs::landlock::Wall;
+use serde_json::{Value, json};
+
+use crate::commands::run::Run;
+use crate::failure::Failure;
+use crate::output;
+
+/// Version of the status file's format; see `docs/formats/status.md`.
+const STATUS_VERSION: u32 = 1;
+/// The most frames of a backtrace that are printed; all are in the status file.
+const FRAMES_SHOWN: usize = 32;
+
+/// Where to report, and since when there is something to report.
+pub(crate) struct Report {
+    place: Place,
+    start: Instant,
+    wall: Mutex<Option<Wall>>,
+}
+
+/// Where reports go.
+#[derive(Clone)]
+struct Place {
+    status_file: Option<PathBuf>,
+    json: bool,
+}
+
+impl Report {
+    pub(crate) fn new(options: &Run) -> Self {
+        let place = Place { status_file: options.status_file.clone(), json: options.json };
+        Self { place, start: Instant::now(), wall: Mutex::new(None) }
+    }
+
+    /// Remembers whether the second wall stands.
+    pub(crate) fn set_wall(&self, wall: &Wall) {
+        *self.wall.lock().unwrap_or_else(PoisonError::into_inner) = Some(wall.clone());
+    }
+
+    /// What the watchdog says when it ends the process.
+    pub(crate) fn last_words(&self) -> impl FnOnce(Reason) -> i32 + Send + 'static {
+        let (place, start) = (self.place.clone(), self.start);
+        move |reason| {
+            let ending = reason.ending();
+            place.write(&status(&ending, start, None, None));
+            output::warning(&format!("{ending}, and did not stop by itself"));
+            i32::from(ending.exit_code())
+        }
+    }
+
+    /// Reports a run that came to its end.
+    pub(crate) fn finished(&self, finished: &Finished) -> ExitCode {
+        let wall = self.wall.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.place.write(&status(&finished.ending, self.start, Some(finished), wall.as_ref()));
+        if !self.place.json {
+            print(finished);
+        }
+        ExitCode::from(finished.ending.exit_code())
+    }
+
+    /// Reports a run that did not begin.
+    pub(crate) fn failed(&self, failure: &Failure) -> ExitCode {
+        let code = failure.code as u8;
+        self.place.write(&json!({
+            "status": STATUS_VERSION,
+            "cause": failure.cause,
+            "exit_code": code,
+            "message": failure.message.trim_end(),
+            "hints": failure.hints,
+        }));
+        if !self.place.json {
+            output::failure(failure);
+        }
+        ExitCode::from(code)
+    }
+}
+
+impl Place {
+    fn write(&self, status: &Value) {
+        if let Some(path) = &self.status_file
+            && let Err(failure) = crate::target::write_atomically(path, format!("{status}\n").as_bytes())
+        {
+            output::failure(&failure);
+        }
+        if self.json {
+            output::note(&status.to_string());
+        }
+    }
+}
+
+fn status(ending: &Ending, start: Instant, finished: Option<&Finished>, wall: Option<&Wall>) -> Value {
+    let mut status = json!({
+        "status": STATUS_VERSION,
+        "cause": ending.cause(),
+        "exit_code": ending.exit_code(),
+        "elapsed_ms": u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+    });
+    if let Ending::Exited(code) = ending {
+        status["app_exit_code"] = json!(code);
+    }
+    if let Some(finished) = finished {
+        status["memory_peak_bytes"] = json!(finished.memory_peak);
+        status["denials"] = finished.denials.iter().map(denial_json).collect();
+        status["trap"] = finished.trap.as_ref().map_or(Value::Null, trap_json);
+    }
+    if let Some(wall) = wall {
+        status["landlock"] = match wall {
+            Wall::Landlock { abi, complete } => json!({ "abi": abi, "complete": complete }),
+            Wall::Absent(reason) => json!({ "absent": reason }),
+        };
+    }
+    status
+}
+
+fn denial_json(denial: &Denial) -> Value {
+    json!({ "call": denial.call, "what": denial.what, "times": denial.times, "ask_with": manifest_line(denial) })
+}
+
+fn trap_json(trap: &Trap) -> Value {
+    let frames: Vec<Value> = trap
+        .frames
+        .iter()
+        .map(
+            |frame| json!({ "function": frame.function, "location": frame.location, "offset": frame.offset }),
+        )
+        .collect();
+    json!({ "reason": trap.reason, "frames": frames })
+}
+
+fn print(finished: &Finished) {
+    if let Some(trap) = &finished.trap {
+        print_trap(&finished.ending, trap);
+    } else if !matches!(finished.ending, Ending::Exited(_)) {
+        output::warning(&finished.ending.to_string());
+    }
+    if finished.ending.is_clipped() {
+        output::warning(&format!("{}; a shell sees at most 255, so this is 1", finished.ending));
+    }
+    if let Some(error) = &finished.coredump_error {
+        output::warning(&format!("the core dump was not written: {error}"));
+    }
+    for denial in &finished.denials {
+        print_denial(denial);
+    }
+}
+
+fn print_trap(ending: &Ending, trap: &Trap) {
+    output::warning(&format!("{ending}: {}", trap.reason));
+    for (number, frame) in trap.frames.iter().take(FRAMES_SHOWN).enumerate() {
+        let location = frame.location.as_ref().map(|location| format!(" at {location}")).unwrap_or_default();
+        output::note(&format!("  {number:>2}: {}{location}", frame.function));
+    }
+    if trap.frames.len() > FRAMES_SHOWN {
+        output::note(&format!("  … {} more", trap.frames.len() - FRAMES_SHOWN));
+    }
+}
+
+fn print_denial(denial: &Denial) {
+    let times = if denial.times > 1 { format!(" ({} times)", denial.times) } else { String::new() };
+    output::warning(&format!("denied: `{}` on `{}`{times}", denial.call, denial.what));
+    output::hint(&mend(denial));
+}
+
+/// The line of the manifest that asks for what was denied.
+fn manifest_line(denial: &Denial) -> String {
+    match &denial.right {
+        Right::Files => "permissions: { fs: read-only }".to_owned(),
+        Right::Write(mount) if mount == "/" => "permissions: { fs: read-write }".to_owned(),
+        Right::Write(mount) => format!("fs: [{{ mount: {mount}, mode: read-write }}]"),
+        Right::Dial(name) => format!("permissions: {{ net: {{ connect: [\"service://{name}\"] }} }}"),
+        Right::Listen => "permissions: { net: { listen: [\"tcp://127.0.0.1:8080\"] } }".to_owned(),
+        _ => "permissions".to_owned(),
+    }
+}
+
+fn mend(denial: &Denial) -> String {
+    let line = manifest_line(denial);
+    match &denial.right {
+        Right::Files => {
+            let folder = Path::new(&denial.what).parent().and_then(Path::to_str).unwrap_or("/");
+            format!("ask for it in the manifest: `{line}`; or show a folder with `--dir HOST::{folder}`")
+        }
+        Right::Write(mount) if mount == "/" => {
+            format!("the app's own files never change; `{line}` adds a volume for its data at `/data`")
+        }
+        Right::Write(_) => format!("ask for it in the manifest: `{line}`, or give the folder without `:ro`"),
+        _ => format!("ask for it in the manifest: `{line}`"),
+    }
+}

@@ -1,0 +1,164 @@
+//! What APP names: a manifest in its folder, a bundle, or a bare module.
+
+pub(crate) mod bundle;
+pub(crate) mod folder;
+mod module;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use qyv_spec::{App, Manifest};
+use qyv_vfs::PackedFiles;
+
+use crate::failure::{Failure, Result};
+
+/// An app that was found, with everything that is needed to run it.
+pub(crate) struct Target {
+    pub(crate) app: App,
+    pub(crate) origin: Origin,
+    /// Its packaged files, as the guest sees them at `/`.
+    pub(crate) files: Arc<dyn PackedFiles>,
+    /// Its program.
+    pub(crate) program: Program,
+}
+
+/// Where an app came from, which decides what it may ask for.
+pub(crate) enum Origin {
+    /// A bare module, without a manifest: it asks for nothing.
+    Module,
+    /// A manifest that is run in place: its folder, absolute and resolved.
+    Folder(PathBuf),
+    /// A bundle, and who vouches for it.
+    Bundle(qyv_spec::bundle::Verdict),
+}
+
+/// Portable bytes: their hash, and how to come by them.
+pub(crate) struct Program {
+    pub(crate) hash: [u8; 32],
+    read: Box<dyn Fn() -> Result<Vec<u8>> + Send>,
+}
+
+impl Program {
+    pub(crate) fn new(hash: [u8; 32], read: impl Fn() -> Result<Vec<u8>> + Send + 'static) -> Self {
+        Self { hash, read: Box::new(read) }
+    }
+
+    pub(crate) fn bytes(&self) -> Result<Vec<u8>> {
+        (self.read)()
+    }
+}
+
+/// How a bundle that needs one is opened, and what is accepted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Accept {
+    /// Bundles that nobody signed.
+    pub(crate) unsigned: bool,
+}
+
+/// Finds what `path` names: a `.qyv`, `.qyvbin`, `.wasm`, `.wat`, or a folder with one manifest.
+///
+/// # Errors
+///
+/// 127 when there is nothing; 126 when it is nothing that can run.
+pub(crate) fn open(path: &Path, accept: Accept) -> Result<Target> {
+    let metadata = std::fs::metadata(path).map_err(|error| Failure::at_path("open", path, &error))?;
+    if metadata.is_dir() {
+        return folder::open(&folder::the_manifest(path)?);
+    }
+    if !metadata.is_file() {
+        return Err(Failure::refused(format!("`{}` is neither a file nor a folder", path.display())));
+    }
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("qyv") => folder::open(path),
+        Some("qyvbin") => bundle::open(path, accept),
+        Some("wasm" | "wat") => module::open(path),
+        Some("cwasm") => Err(Failure::refused(format!("`{}` is native code", path.display()))
+            .hint("native code is never loaded from outside; run the `.wasm` it was made from")),
+        Some("age") => Err(Failure::refused(format!("`{}` is encrypted", path.display()))
+            .hint(format!("decrypt it first: `qyvol unpack --decrypt {}`", path.display()))),
+        // A name says little; the first bytes decide.
+        _ => match beginning(path)? {
+            b if b.starts_with(b"\0asm") => module::open(path),
+            b if b.starts_with(&qyv_spec::bundle::limits::MAGIC) => bundle::open(path, accept),
+            b if b.starts_with(b"\x7fELF") => {
+                Err(Failure::refused(format!("`{}` is native code, no WebAssembly", path.display())))
+            }
+            _ => Err(Failure::refused(format!("`{}` is no app that is known by its name", path.display()))
+                .hint("an app is a `.qyv`, `.qyvbin`, `.wasm` or `.wat` file, or a folder with one `.qyv`")),
+        },
+    }
+}
+
+fn beginning(path: &Path) -> Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(16).read_to_end(&mut bytes))
+        .map_err(|error| Failure::at_path("read", path, &error))?;
+    Ok(bytes)
+}
+
+/// Reads a whole file that must not be larger than `most` bytes.
+pub(crate) fn read_bounded(path: &Path, most: u64, what: &str) -> Result<Vec<u8>> {
+    use std::io::Read as _;
+    let file = std::fs::File::open(path).map_err(|error| Failure::at_path("open", path, &error))?;
+    let length = file.metadata().map_or(0, |metadata| metadata.len());
+    let too_large =
+        || Failure::refused(format!("`{}` is larger than {what} may be ({most} bytes)", path.display()));
+    if length > most {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| Failure::at_path("read", path, &error))?;
+    if bytes.len() as u64 > most { Err(too_large()) } else { Ok(bytes) }
+}
+
+/// The app that a bare module is: nothing but its program.
+fn bare_app(stem: &str, size: u64, hash: [u8; 32]) -> Result<App> {
+    let name: String = stem
+        .to_ascii_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(40)
+        .collect();
+    let name = name.trim_matches('-');
+    let name = if name.starts_with(|c: char| c.is_ascii_lowercase()) { name } else { "app" };
+    let text = format!("name: {name}\nentrypoint: main.wasm\n");
+    let manifest = Manifest::from_yaml(&text, "main.wasm").map_err(Failure::own)?;
+    resolve(&manifest, vec![packaged("main.wasm", size, hash)?], Path::new(stem))
+}
+
+pub(crate) fn packaged(path: &str, size: u64, hash: [u8; 32]) -> Result<qyv_spec::app::PackagedFile> {
+    let path = path.parse().map_err(Failure::refused)?;
+    Ok(qyv_spec::app::PackagedFile { path, size, blake3: qyv_spec::app::Hash(hash) })
+}
+
+/// Resolves a manifest with its files, or says everything that is wrong.
+pub(crate) fn resolve(
+    manifest: &Manifest,
+    files: Vec<qyv_spec::app::PackagedFile>,
+    place: &Path,
+) -> Result<App> {
+    manifest.resolve(files).map_err(|problems| {
+        let list: Vec<String> = problems.iter().map(|problem| format!("  {problem}\n")).collect();
+        Failure::refused(format!("`{}` cannot run:\n{}", place.display(), list.concat()))
+    })
+}
+
+/// Writes a file so that it is there whole or not at all: to a temporary name, synced, renamed, the folder synced.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    use std::io::Write as _;
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let write = || {
+        std::fs::create_dir_all(folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        std::fs::File::open(folder)?.sync_all()
+    };
+    write().map_err(|error: std::io::Error| Failure::at_path("write", path, &error))
+}
