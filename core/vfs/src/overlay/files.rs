@@ -11,6 +11,7 @@ impl Overlay {
         let mut lower = false;
         match &self.node(id)?.kind {
             _ if options.create && options.exclusive => return Err(Error::EXIST),
+            Kind::Symlink(_) if options.directory => return Err(Error::NOTDIR),
             Kind::Symlink(_) => return Err(Error::LOOP),
             Kind::Directory(_) if options.mutates() => return Err(Error::ISDIR),
             Kind::Directory(_) => {}

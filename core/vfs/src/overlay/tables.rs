@@ -167,9 +167,12 @@ impl Overlay {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         node.users = node.users.saturating_sub(1);
         if node.users == 0
-            && let Some(handle) = node.lower.as_mut().and_then(|lower| lower.handle.take())
+            && let Some(lower) = &mut node.lower
         {
-            self.lower.close(handle);
+            lower.readable = false;
+            if let Some(handle) = lower.handle.take() {
+                self.lower.close(handle);
+            }
         }
         self.forget_idle(id);
     }
