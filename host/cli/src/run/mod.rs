@@ -164,7 +164,10 @@ fn run_guest(options: &Run, report: &Report, prepared: Prepared) -> Result<Finis
         let node = files.vfs.open_root(place).map_err(Failure::own)?;
         builder = builder.preopen(place, node);
     }
-    if !files.places.iter().any(|place| place == "/") {
+    // An app without files would fail in its libc without a word; a closed root tells what was denied. A bare module asks
+    // for nothing in a manifest, and gets what other runtimes give it.
+    let bare = matches!(target.origin, target::Origin::Module);
+    if !bare && !files.places.iter().any(|place| place == "/") {
         builder = builder.deny_root();
     }
     let process = builder

@@ -46,7 +46,8 @@ pub(super) fn open(
     }
     let missing = match place.stat(dir) {
         Ok(found) => regular(&found).map(|()| false)?,
-        Err(Error::NOENT) if options.create => true,
+        // Creating has errors of its own, such as ISDIR for slashes after a name: the kernel's to find out.
+        Err(_) if options.create => true,
         Err(error) => return Err(error),
     };
     open_changing(dir, place, options, flags, missing, quota)

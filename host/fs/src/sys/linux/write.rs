@@ -67,11 +67,11 @@ impl DiskFs {
     }
 
     pub(super) fn reserve_file(&mut self, file: Handle, offset: u64, length: u64) -> Result<()> {
-        let fd = self.slab.get(file)?.for_writing()?;
-        if length == 0 {
+        if length == 0 || offset > HOST_MAX_FILE || length > HOST_MAX_FILE {
             return Err(Error::INVAL);
         }
-        let end = within(self.max_file, offset, length)?;
+        let fd = self.slab.get(file)?.for_writing()?;
+        let end = Some(offset + length).filter(|&end| end <= self.max_file).ok_or(Error::FBIG)?;
         let Some(quota) = &mut self.quota else { return transfer::allocate(fd, offset, length) };
         let taken = take_all(quota, size(&stat(fd)?), end)?;
         let result = transfer::allocate(fd, offset, length);
@@ -105,9 +105,10 @@ fn take_all(quota: &mut super::quota::Quota, before: u64, after: u64) -> Result<
     Err(Error::NOSPC)
 }
 
-/// The end of a range, if a file may be that long.
+/// The end of a range, if a file may be that long. `INVAL` where the kernel's own offsets end.
 fn within(max_file: u64, offset: u64, length: u64) -> Result<u64> {
-    offset.checked_add(length).filter(|&end| end <= max_file).ok_or(Error::FBIG)
+    let end = offset.checked_add(length).filter(|&end| end <= HOST_MAX_FILE).ok_or(Error::INVAL)?;
+    if end <= max_file { Ok(end) } else { Err(Error::FBIG) }
 }
 
 fn total(buffers: &[&[u8]]) -> u64 {
