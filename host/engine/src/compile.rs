@@ -87,6 +87,9 @@ impl Compiler {
         if size > MODULE_BYTES_MAX {
             return Err(Error::TooLarge { bytes: size, limit: MODULE_BYTES_MAX });
         }
+        if kind == Kind::Component {
+            crate::component::check(module).map_err(|refusal| Error::Invalid(refusal.to_string()))?;
+        }
         let result = self.compile_in_child(module, kind, settings, partial, interrupt, progress);
         progress.done();
         result.map(|()| kind)

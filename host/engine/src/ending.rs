@@ -26,8 +26,6 @@ pub enum Limit {
     Memory,
     /// `limits.cpu_time`.
     CpuTime,
-    /// `limits.stack`.
-    Stack,
 }
 
 /// The highest exit code that reaches the shell unchanged.
@@ -58,7 +56,6 @@ impl Ending {
             Self::Trapped => "trap",
             Self::Limit(Limit::Memory) => "memory",
             Self::Limit(Limit::CpuTime) => "cpu_time",
-            Self::Limit(Limit::Stack) => "stack",
             Self::Terminated => "terminate",
         }
     }
@@ -81,7 +78,6 @@ impl fmt::Display for Ending {
             Self::Limit(Limit::CpuTime) => {
                 f.write_str("the app used up the processor time of `limits.cpu_time`")
             }
-            Self::Limit(Limit::Stack) => f.write_str("the app needed more stack than `limits.stack` allows"),
             Self::TimedOut => f.write_str("the app ran longer than its time limit"),
             Self::Interrupted => f.write_str("the app was interrupted"),
             Self::Terminated => f.write_str("the app was terminated"),

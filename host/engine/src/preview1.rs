@@ -70,17 +70,20 @@ impl qyv_wasi::Memory for Lent<'_> {
     }
 }
 
-/// Finds the guest's memory: the export `memory` of the module that calls.
-fn memory_of(caller: &mut Caller<'_, Guest>) -> wasmtime::Result<wasmtime::Memory> {
-    if let Some(memory) = caller.data().memory {
-        return Ok(memory);
+/// Lends the guest's memory, the export `memory` of the module that calls, and the store's data. A module without one
+/// has a memory of no bytes: every address is `FAULT`.
+fn lend<'a>(caller: &'a mut Caller<'_, Guest>) -> (Lent<'a>, &'a mut Guest) {
+    if caller.data().memory.is_none()
+        && let Some(Extern::Memory(memory)) = caller.get_export("memory")
+    {
+        caller.data_mut().memory = Some(memory);
     }
-    match caller.get_export("memory") {
-        Some(Extern::Memory(memory)) => {
-            caller.data_mut().memory = Some(memory);
-            Ok(memory)
+    match caller.data().memory {
+        Some(memory) => {
+            let (bytes, guest) = memory.data_and_store_mut(caller);
+            (Lent(bytes), guest)
         }
-        _ => Err(wasmtime::Error::msg("the module calls WASI but exports no `memory`")),
+        None => (Lent(&mut []), caller.data_mut()),
     }
 }
 
@@ -93,9 +96,8 @@ macro_rules! link {
                     MODULE,
                     stringify!($name),
                     |mut caller: Caller<'_, Guest>, $($arg: $type),*| -> wasmtime::Result<i32> {
-                        let memory = memory_of(&mut caller)?;
-                        let (bytes, guest) = memory.data_and_store_mut(&mut caller);
-                        link!(@$how guest, Lent(bytes), $name($($arg),*))
+                        let (mut memory, guest) = lend(&mut caller);
+                        link!(@$how guest, memory, $name($($arg),*))
                     },
                 )?;
             )*
@@ -105,14 +107,13 @@ macro_rules! link {
             Ok(())
         }
     };
-    (@now $guest:ident, $memory:expr, $name:ident($($arg:ident),*)) => {{
+    (@now $guest:ident, $memory:ident, $name:ident($($arg:ident),*)) => {{
         let errno: Errno = $guest.process.$name(&mut $memory, &mut $guest.host, $($arg),*);
         Ok(errno.raw())
     }};
-    (@wait $guest:ident, $memory:expr, $name:ident($($arg:ident),*)) => {{
-        let mut memory = $memory;
+    (@wait $guest:ident, $memory:ident, $name:ident($($arg:ident),*)) => {{
         loop {
-            match $guest.process.$name(&mut memory, &mut $guest.host, $($arg),*) {
+            match $guest.process.$name(&mut $memory, &mut $guest.host, $($arg),*) {
                 Outcome::Done(errno) => return Ok(errno.raw()),
                 Outcome::Wait(token) => $guest
                     .host

@@ -86,7 +86,7 @@ impl Program {
             Err(Failed::Ended(error)) => {
                 let refused = store.data().limiter.refused() || memory.refused() > 0;
                 let ending = ending_of(&error, refused);
-                let trapped = matches!(ending, Ending::Trapped | Ending::Limit(Limit::Memory | Limit::Stack));
+                let trapped = matches!(ending, Ending::Trapped | Ending::Limit(Limit::Memory));
                 let coredump = start.coredump.filter(|_| trapped);
                 let coredump_error =
                     coredump.and_then(|path| write_coredump(&mut store, &error, &path).err());
@@ -152,9 +152,6 @@ pub(crate) fn ending_of(error: &wasmtime::Error, refused: bool) -> Ending {
     }
     if let Some(Stopped(reason)) = error.downcast_ref() {
         return reason.ending();
-    }
-    if error.downcast_ref() == Some(&wasmtime::Trap::StackOverflow) {
-        return Ending::Limit(Limit::Stack);
     }
     // Allocators of guests answer a refused growth with `unreachable`: the trap is the limit's doing.
     if refused {

@@ -25,6 +25,9 @@ pub struct Frame {
 /// Describes the error with which a guest ended.
 pub(crate) fn describe(error: &wasmtime::Error) -> Trap {
     let reason = match error.downcast_ref::<wasmtime::Trap>() {
+        Some(wasmtime::Trap::StackOverflow) => {
+            "the stack is used up (`limits.stack` sets its size)".to_owned()
+        }
         Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").to_owned(),
         None if error.is::<wasmtime::ThrownException>() => "an exception that nobody caught".to_owned(),
         None => error.root_cause().to_string(),

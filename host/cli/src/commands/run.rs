@@ -43,7 +43,7 @@ pub(crate) struct Run {
     /// Grant what the app asks for: `all`, `net`, an address, …
     #[arg(long, value_name = "RIGHTS", value_delimiter = ',', help_heading = "Rights and limits")]
     pub(crate) grant: Vec<Allow>,
-    /// Change a limit: memory, stack, fds, `cpu`, `cpu_time`, wall
+    /// Change a limit: memory, stack, fds, disk, inodes, cpu, `cpu_time`, wall
     #[arg(long, value_name = "NAME=VALUE", help_heading = "Rights and limits")]
     pub(crate) limit: Vec<LimitOption>,
     /// End the app after this time (exit code 124)

@@ -116,13 +116,13 @@ impl Mounts<'_> {
         let fs: Box<dyn FileSystem> = match show {
             Show::Disk => Box::new(open()?),
             Show::Overlay => {
-                let overlay = Overlay::new(Box::new(open()?), self.memory_options(self.limits.memory));
+                let overlay = Overlay::new(Box::new(open()?), self.memory_options(self.limits.disk));
                 Box::new(overlay.map_err(|error| {
                     Failure::refused(format!("`{}` cannot be shown with changes: {error}", path.display()))
                 })?)
             }
             Show::Memfs => {
-                let mut fs = MemFs::new(self.memory_options(self.limits.memory));
+                let mut fs = MemFs::new(self.memory_options(self.limits.disk));
                 preload::copy(&mut open()?, &mut fs).map_err(|error| {
                     Failure::refused(format!("`{}` cannot be loaded: {error}", path.display()))
                 })?;

@@ -58,6 +58,8 @@ pub(crate) enum LimitOption {
     Memory(u64),
     Stack(u64),
     Fds(u32),
+    Disk(u64),
+    Inodes(u32),
     CpuMilli(u32),
     CpuTimeMs(u64),
     WallMs(u64),
@@ -74,12 +76,14 @@ impl FromStr for LimitOption {
             "memory" => Self::Memory(bytes()?),
             "stack" => Self::Stack(bytes()?),
             "fds" => Self::Fds(value.parse().map_err(|_| format!("`{value}` is no number of descriptors"))?),
+            "disk" => Self::Disk(bytes()?),
+            "inodes" => Self::Inodes(value.parse().map_err(|_| format!("`{value}` is no number of files"))?),
             "cpu" => Self::CpuMilli(value.parse::<Cpus>().map_err(show)?.0),
             "cpu_time" => Self::CpuTimeMs(time()?),
             "wall" => Self::WallMs(time()?),
             _ => {
                 return Err(format!(
-                    "`{name}` is no limit of a run; write memory, stack, fds, cpu, cpu_time or wall"
+                    "`{name}` is no limit of a run; write memory, stack, fds, disk, inodes, cpu, cpu_time or wall"
                 ));
             }
         })
@@ -93,6 +97,8 @@ impl LimitOption {
             Self::Memory(bytes) => limits.memory = bytes,
             Self::Stack(bytes) => limits.stack = bytes,
             Self::Fds(count) => limits.fds = count,
+            Self::Disk(bytes) => limits.disk = bytes,
+            Self::Inodes(count) => limits.inodes = count,
             Self::CpuMilli(milli) => limits.cpu_milli = Some(milli),
             Self::CpuTimeMs(ms) => limits.cpu_time_ms = Some(ms),
             Self::WallMs(ms) => limits.wall_ms = Some(ms),

@@ -62,7 +62,7 @@ pub(crate) fn run(engine: &Engine, component: &Component, start: Start<'_>) -> R
         Err(error) => {
             let refused = store.data().limiter.refused() || memory.refused() > 0;
             let ending = ending_of(&error, refused);
-            let trapped = matches!(ending, Ending::Trapped | Ending::Limit(Limit::Memory | Limit::Stack));
+            let trapped = matches!(ending, Ending::Trapped | Ending::Limit(Limit::Memory));
             let coredump = coredump.filter(|_| trapped);
             let coredump_error = coredump.and_then(|path| write_coredump(&mut store, &error, &path).err());
             (ending, trapped.then(|| trap::describe(&error)), coredump_error)
