@@ -46,6 +46,15 @@ fn accept(bytes: &[u8]) -> Result<()> {
     bundle.check_contents()
 }
 
+/// What a host does that runs a program from its cache: the stored bytes are checked, nothing is decompressed.
+fn accept_stored(bytes: &[u8]) -> Result<()> {
+    let bundle = Bundle::open(bytes)?;
+    if let Verdict::BadSignature { key } = verify(&bundle, "hello", &TrustStore::default()) {
+        return Err(Error::BadSignature { key });
+    }
+    bundle.check_stored()
+}
+
 fn refusal(bytes: &[u8]) -> Error {
     accept(bytes).expect_err("the bundle was accepted")
 }
@@ -147,11 +156,13 @@ fn files_are_read_at_any_offset() {
 fn any_changed_byte_is_refused() {
     let bytes = sample(&[&key(1), &key(2)]);
     accept(&bytes).unwrap();
+    accept_stored(&bytes).unwrap();
     let mut changed = bytes.clone();
     for at in 0..bytes.len() {
         for bit in [0x01, 0x10, 0x80] {
             changed[at] ^= bit;
             assert!(accept(&changed).is_err(), "byte {at} changed by {bit:#x}");
+            assert!(accept_stored(&changed).is_err(), "byte {at} changed by {bit:#x}, stored");
             changed[at] ^= bit;
         }
     }
