@@ -1,0 +1,219 @@
+//! A manifest that is run, checked or packed in its folder.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use qyv_spec::app::{FILES_MAX, PackagedFile};
+use qyv_spec::manifest::RelativePath;
+use qyv_spec::yaml::MANIFEST_BYTES_MAX;
+use qyv_spec::{App, Manifest};
+use qyv_vfs::PackedFiles;
+
+use super::{Origin, Program, Target, packaged, read_bounded, resolve};
+use crate::failure::{Failure, Result};
+
+/// The most entries of a folder that are looked at for files to package.
+const ENTRIES_MAX: usize = 1_000_000;
+/// How deep folders are looked into.
+const DEPTH_MAX: usize = 64;
+
+/// A manifest with the files of its folder.
+pub(crate) struct Project {
+    pub(crate) app: App,
+    pub(crate) manifest: Manifest,
+    /// Its folder, absolute and resolved.
+    pub(crate) folder: PathBuf,
+    /// The packaged files, in the order of `app.files`.
+    pub(crate) files: Vec<ProjectFile>,
+}
+
+/// One packaged file on this host.
+#[derive(Clone)]
+pub(crate) struct ProjectFile {
+    pub(crate) path: RelativePath,
+    /// The file itself, with every link resolved, within the folder.
+    pub(crate) place: PathBuf,
+    pub(crate) size: u64,
+    /// Nanoseconds since 1970.
+    pub(crate) modified: u64,
+}
+
+/// The one manifest of a folder.
+pub(crate) fn the_manifest(folder: &Path) -> Result<PathBuf> {
+    let entries = fs::read_dir(folder).map_err(|error| Failure::at_path("open", folder, &error))?;
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "qyv") && path.is_file())
+        .collect();
+    found.sort();
+    match found.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => Err(Failure::not_found(format!("`{}` holds no `.qyv` manifest", folder.display()))
+            .hint("`qyvol new NAME` makes an app with one")),
+        many => {
+            let names: Vec<_> = many.iter().map(|path| format!("`{}`", path.display())).collect();
+            Err(Failure::refused(format!("`{}` holds {} manifests", folder.display(), many.len()))
+                .hint(format!("name one of {}", names.join(", "))))
+        }
+    }
+}
+
+/// Reads and checks the manifest at `path`.
+pub(crate) fn read_manifest(path: &Path) -> Result<Manifest> {
+    let bytes = read_bounded(path, MANIFEST_BYTES_MAX as u64, "a manifest")?;
+    let name = path.display().to_string();
+    Manifest::from_yaml_bytes(&bytes, &name).map_err(|errors| {
+        let colours = crate::output::colours();
+        Failure::refused(crate::output::manifest_errors(&errors, colours))
+    })
+}
+
+/// Reads the manifest at `path` and the files that it packages.
+pub(crate) fn project(path: &Path) -> Result<Project> {
+    let manifest = read_manifest(path)?;
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let folder = parent.canonicalize().map_err(|error| Failure::at_path("open", parent, &error))?;
+    let selection = manifest.selection();
+    let mut files = Vec::new();
+    let mut looked_at = 0;
+    walk(&folder, &folder, "", 0, &mut looked_at, &mut |relative, place, metadata| {
+        if selection.takes(&relative) {
+            if files.len() >= FILES_MAX {
+                return Err(Failure::refused(format!("more than {FILES_MAX} files would be packaged"))
+                    .hint("narrow `files` in the manifest"));
+            }
+            let seconds = u64::try_from(metadata.mtime()).unwrap_or(0);
+            let nanoseconds = u64::try_from(metadata.mtime_nsec()).unwrap_or(0);
+            let modified = seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds);
+            files.push(ProjectFile { path: relative, place, size: metadata.len(), modified });
+        }
+        Ok(())
+    })?;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let described = files.iter().map(describe).collect::<Result<Vec<_>>>()?;
+    let app = resolve(&manifest, described, path)?;
+    Ok(Project { app, manifest, folder, files })
+}
+
+/// Opens an app whose manifest is at `path`.
+pub(super) fn open(path: &Path) -> Result<Target> {
+    let project = project(path)?;
+    let entry = project
+        .app
+        .files
+        .iter()
+        .zip(&project.files)
+        .find(|(file, _)| file.path == project.app.entrypoint)
+        .ok_or_else(|| Failure::not_found(format!("`{}` does not exist", project.app.entrypoint)))?;
+    let (hash, place, size) = (entry.0.blake3.0, entry.1.place.clone(), entry.1.size);
+    let text = project.app.entrypoint.ending() == "wat";
+    let (hash, program) = if text {
+        let bytes = super::module::assemble(&place, &read_bounded(&place, size, "a module")?)?;
+        let hash = qyvol_engine::hash(&bytes);
+        (hash, Program::new(hash, move || Ok(bytes.clone())))
+    } else {
+        let most = qyvol_engine::compile::MODULE_BYTES_MAX;
+        (hash, Program::new(hash, move || read_bounded(&place, most, "a module")))
+    };
+    debug_assert_eq!(program.hash, hash);
+    let files = FolderFiles { files: project.files, last: Mutex::new(None) };
+    Ok(Target { app: project.app, origin: Origin::Folder(project.folder), files: Arc::new(files), program })
+}
+
+fn describe(file: &ProjectFile) -> Result<PackagedFile> {
+    let fail = |error: std::io::Error| Failure::at_path("read", &file.place, &error);
+    let mut hasher = blake3::Hasher::new();
+    let opened = File::open(&file.place).map_err(fail)?;
+    let read = hasher.update_reader(opened.take(file.size)).map_err(fail)?.count();
+    if read != file.size {
+        return Err(Failure::own(format!("`{}` changed while it was read", file.place.display())));
+    }
+    packaged(file.path.as_str(), file.size, *hasher.finalize().as_bytes())
+}
+
+/// Visits the regular files beneath `folder`. A link is followed when what it names lies in `root`.
+fn walk(
+    root: &Path,
+    folder: &Path,
+    prefix: &str,
+    depth: usize,
+    looked_at: &mut usize,
+    visit: &mut dyn FnMut(RelativePath, PathBuf, &fs::Metadata) -> Result<()>,
+) -> Result<()> {
+    if depth > DEPTH_MAX {
+        return Err(Failure::refused(format!("`{}` lies deeper than {DEPTH_MAX} folders", folder.display())));
+    }
+    let entries = fs::read_dir(folder).map_err(|error| Failure::at_path("open", folder, &error))?;
+    for entry in entries {
+        let entry = entry.map_err(|error| Failure::at_path("list", folder, &error))?;
+        *looked_at += 1;
+        if *looked_at > ENTRIES_MAX {
+            return Err(Failure::refused(format!(
+                "`{}` holds more than {ENTRIES_MAX} files",
+                root.display()
+            )));
+        }
+        // Hidden files are never packaged, and names that are no UTF-8 cannot be named by a guest.
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if name.starts_with('.') {
+            continue;
+        }
+        let Ok(place) = entry.path().canonicalize() else { continue };
+        if !place.starts_with(root) {
+            continue;
+        }
+        let Ok(metadata) = fs::metadata(&place) else { continue };
+        let relative = format!("{prefix}{name}");
+        if metadata.is_dir() {
+            // A link to a folder could lead round in a circle.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                walk(root, &place, &format!("{relative}/"), depth + 1, looked_at, visit)?;
+            }
+        } else if metadata.is_file()
+            && let Ok(relative) = relative.parse()
+        {
+            visit(relative, place, &metadata)?;
+        }
+    }
+    Ok(())
+}
+
+/// The packaged files, read where they lie.
+struct FolderFiles {
+    files: Vec<ProjectFile>,
+    /// The file that was read last: programs read one file from its start to its end.
+    last: Mutex<Option<(usize, File)>>,
+}
+
+impl PackedFiles for FolderFiles {
+    fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    fn file(&self, index: usize) -> qyv_vfs::PackedFile<'_> {
+        let file = &self.files[index];
+        qyv_vfs::PackedFile { path: file.path.as_str(), size: file.size, modified: file.modified }
+    }
+
+    fn read_at(&self, index: usize, offset: u64, into: &mut [u8]) -> qyv_vfs::Result<usize> {
+        let file = self.files.get(index).ok_or(qyv_vfs::Error::IO)?;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let opened = match last.take() {
+            Some((number, opened)) if number == index => opened,
+            _ => File::open(&file.place).map_err(|_| qyv_vfs::Error::IO)?,
+        };
+        // The size is the one that was announced, even if the file has grown since.
+        let left = usize::try_from(file.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let want = into.len().min(left);
+        let read = opened.read_at(&mut into[..want], offset).map_err(|_| qyv_vfs::Error::IO);
+        *last = Some((index, opened));
+        read
+    }
+}
