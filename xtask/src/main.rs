@@ -1,2 +1,78 @@
-//! (skeleton)
-fn main() {}
+//! Every developer and CI command: `cargo xtask`.
+//!
+//! It knows how the repository is built and checked, and nothing of what is inside: it starts programs and looks at
+//! files. Steps of `cargo xtask test` are listed in [`steps`]; each other command is a module of its own.
+
+mod aarch64;
+mod bench;
+mod demo;
+mod deny;
+mod house;
+mod links;
+mod setup;
+mod shell;
+mod steps;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Developer and CI commands
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what the other commands need, and say what was done
+    Setup,
+    /// Build, pack, sign and run an example app; show a denial and how to mend it
+    Demo,
+    /// Run everything that CI runs
+    Test {
+        /// Run this step only; may be repeated
+        #[arg(long = "step", value_name = "NAME")]
+        steps: Vec<String>,
+        /// List the steps
+        #[arg(long)]
+        list: bool,
+    },
+    /// Run the public preview-1 suite on every backend
+    WasiTestsuite {
+        /// A checkout of github.com/WebAssembly/wasi-testsuite, branch `prod/testsuite-base`
+        folder: PathBuf,
+    },
+    /// Measure beside wasmtime
+    Bench(bench::Options),
+    /// Check the licences and sources of all dependencies
+    Deny,
+    /// Check the dependencies against the public list of advisories; needs the network
+    Audit,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Setup => setup::all(),
+        Command::Demo => demo::run(),
+        Command::Test { list: true, .. } => {
+            steps::list();
+            Ok(())
+        }
+        Command::Test { steps, .. } => steps::run(&steps),
+        Command::WasiTestsuite { folder } => steps::wasi_testsuite(&folder),
+        Command::Bench(options) => bench::run(&options),
+        Command::Deny => deny::check(),
+        Command::Audit => deny::audit(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
