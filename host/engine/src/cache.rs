@@ -56,8 +56,9 @@ pub(crate) const fn target() -> &'static str {
     concat!(env!("QYVOL_TARGET"))
 }
 
-/// The features of this processor that the compiler may use.
-fn processor_features() -> String {
+/// The features of this processor that the compiler may use, separated by commas.
+#[must_use]
+pub fn processor_features() -> String {
     #[cfg(target_arch = "x86_64")]
     {
         macro_rules! detect {

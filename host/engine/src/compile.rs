@@ -219,7 +219,11 @@ fn wait_for(
 }
 
 /// Whether bytes are a module or a component, by their first eight.
-pub(crate) fn kind_of(bytes: &[u8]) -> Result<Kind> {
+///
+/// # Errors
+///
+/// When they are neither; [`Error::Precompiled`] when they are native code.
+pub fn kind_of(bytes: &[u8]) -> Result<Kind> {
     if wasmtime::Engine::detect_precompiled(bytes).is_some() || bytes.starts_with(b"\x7fELF") {
         return Err(Error::Precompiled);
     }

@@ -29,7 +29,7 @@ mod run;
 mod trap;
 mod watchdog;
 
-pub use cache::{Cache, Kind, Listed, Pruned, Record, Source, Verified};
+pub use cache::{Cache, Kind, Listed, Pruned, Record, Source, Verified, processor_features};
 pub use compile::{Compiler, Progress};
 pub use config::{DEFAULT_STACK_BYTES, ENGINE_VERSION, Pool, Settings};
 pub use ending::{Ending, Limit};

@@ -4,11 +4,12 @@
 //! function; one that may is called again after the wait. Guests here have a thread to themselves, so a wait blocks.
 
 use qyv_wasi::{Errno, Outcome, Process};
-use wasmtime::{Caller, Extern, Linker};
+use wasmtime::{Caller, Engine, Extern, InstancePre, Linker, Module};
 
 use crate::host::ProcessHost;
 use crate::interrupt::Reason;
 use crate::limits::Limiter;
+use crate::{Error, Result};
 
 const MODULE: &str = "wasi_snapshot_preview1";
 
@@ -90,7 +91,7 @@ fn lend<'a>(caller: &'a mut Caller<'_, Guest>) -> (Lent<'a>, &'a mut Guest) {
 macro_rules! link {
     ($($how:ident $name:ident($($arg:ident: $type:ident),*);)*) => {
         /// Offers every function of preview 1.
-        pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+        fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
             $(
                 linker.func_wrap(
                     MODULE,
@@ -124,4 +125,27 @@ macro_rules! link {
     }};
 }
 
+macro_rules! names {
+    ($($how:ident $name:ident($($arg:ident: $type:ident),*);)*) => { [$(stringify!($name)),*] };
+}
+
 qyv_wasi::preview1!(link);
+
+/// Links a module to preview 1, or names everything that it imports and nobody offers.
+pub(crate) fn link(engine: &Engine, module: &Module) -> Result<InstancePre<Guest>> {
+    if module.get_export("_start").is_none() {
+        return Err(Error::NoEntry);
+    }
+    let mut linker = Linker::new(engine);
+    add_to_linker(&mut linker)?;
+    linker.instantiate_pre(module).map_err(|error| {
+        let offered = |name: &str| name == "proc_exit" || qyv_wasi::preview1!(names).contains(&name);
+        let missing: Vec<String> = module
+            .imports()
+            .filter(|import| import.module() != MODULE || !offered(import.name()))
+            .map(|import| format!("`{}::{}`", import.module(), import.name()))
+            .collect();
+        // A function that is offered, with another type.
+        if missing.is_empty() { Error::Invalid(format!("{error:#}")) } else { Error::MissingImports(missing) }
+    })
+}

@@ -3,12 +3,13 @@
 use std::fs::File;
 
 use wasmtime::component::Component;
-use wasmtime::{Engine, Module};
+use wasmtime::{Engine, InstancePre, Module};
 
 use crate::cache::{Cache, Kind, Source};
 use crate::compile::{Compiler, Progress};
 use crate::config::{self, Settings};
 use crate::interrupt::Interrupt;
+use crate::preview1::{self, Guest};
 use crate::{Error, Result};
 
 /// A program in native code, with the engine that runs it.
@@ -20,7 +21,8 @@ pub struct Program {
 
 #[derive(Clone)]
 pub(crate) enum Code {
-    Module(Module),
+    /// Linked once, for any number of runs.
+    Module(InstancePre<Guest>),
     Component(Component),
 }
 
@@ -69,7 +71,7 @@ fn load_native(engine: &Engine, file: File, kind: Kind) -> Result<Code> {
             // and first page, lies in a folder that no other user can enter, is not open for writing anywhere (it
             // was renamed into place complete), and is only ever replaced by rename or removed, never changed.
             let module = unsafe { Module::deserialize_open_file(engine, file) };
-            Ok(Code::Module(module.map_err(Error::Engine)?))
+            Ok(Code::Module(preview1::link(engine, &module.map_err(Error::Engine)?)?))
         }
         Kind::Component => {
             let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));

@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use qyv_vfs::Budget;
 use qyv_wasi::{Denial, Process};
-use wasmtime::{Linker, Module, Store, UpdateDeadline};
+use wasmtime::{InstancePre, Store, UpdateDeadline};
 
 use crate::host::{ProcessHost, Stdio};
 use crate::interrupt::Interrupt;
 use crate::limits::Limiter;
-use crate::preview1::{self, Exit, Guest, Stopped};
+use crate::preview1::{Exit, Guest, Stopped};
 use crate::program::{Code, Program};
 use crate::trap::{self, Trap};
 use crate::watchdog::Watchdog;
@@ -57,14 +57,12 @@ impl Program {
     /// When it cannot be started. A guest that was started always has an [`Ending`].
     pub fn run(&self, start: Start<'_>) -> Result<Finished> {
         match &self.code {
-            Code::Module(module) => self.run_module(module, start),
+            Code::Module(linked) => self.run_module(linked, start),
             Code::Component(component) => crate::component::run(&self.engine, component, start),
         }
     }
 
-    fn run_module(&self, module: &Module, start: Start<'_>) -> Result<Finished> {
-        let mut linker = Linker::new(&self.engine);
-        preview1::add_to_linker(&mut linker)?;
+    fn run_module(&self, linked: &InstancePre<Guest>, start: Start<'_>) -> Result<Finished> {
         let memory = start.memory.clone();
         let mut store = Store::new(
             &self.engine,
@@ -80,7 +78,7 @@ impl Program {
         if let Some(reason) = start.interrupt.reason() {
             return Err(Error::Stopped(reason));
         }
-        let (ending, trap, coredump_error) = match enter(&mut store, &linker, module) {
+        let (ending, trap, coredump_error) = match enter(&mut store, linked) {
             Ok(()) => (Ending::Exited(0), None, None),
             Err(Failed::NotStarted(error)) => return Err(error),
             Err(Failed::Ended(error)) => {
@@ -103,15 +101,7 @@ enum Failed {
     Ended(wasmtime::Error),
 }
 
-fn enter(
-    store: &mut Store<Guest>,
-    linker: &Linker<Guest>,
-    module: &Module,
-) -> std::result::Result<(), Failed> {
-    if module.get_export("_start").is_none() {
-        return Err(Failed::NotStarted(Error::NoEntry));
-    }
-    let linked = link(store, linker, module).map_err(Failed::NotStarted)?;
+fn enter(store: &mut Store<Guest>, linked: &InstancePre<Guest>) -> std::result::Result<(), Failed> {
     let instance = linked.instantiate(&mut *store).map_err(|error| {
         if error.is::<wasmtime::Trap>() || error.is::<Exit>() || error.is::<Stopped>() {
             return Failed::Ended(error);
@@ -177,20 +167,4 @@ pub(crate) fn write_coredump<T>(
         std::fs::rename(&partial, path)
     };
     write().map_err(|error| format!("`{}`: {error}", path.display()))
-}
-
-/// Links the module, or names everything that it imports and nobody offers.
-fn link(
-    store: &mut Store<Guest>,
-    linker: &Linker<Guest>,
-    module: &Module,
-) -> Result<wasmtime::InstancePre<Guest>> {
-    linker.instantiate_pre(module).map_err(|error| {
-        let missing: Vec<String> = module
-            .imports()
-            .filter(|import| linker.get_by_import(&mut *store, import).is_none())
-            .map(|import| format!("`{}::{}`", import.module(), import.name()))
-            .collect();
-        if missing.is_empty() { Error::Engine(error) } else { Error::MissingImports(missing) }
-    })
 }
