@@ -1,0 +1,130 @@
+//! `qyvol inspect`.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use qyv_spec::App;
+use qyv_spec::app::Hash;
+use qyv_spec::bundle::{ModuleKind, verify};
+use serde_json::{Value, json};
+
+use crate::commands::pack::file_list;
+use crate::commands::verify::{signatures, word};
+use crate::failure::{Failure, Result};
+use crate::output;
+use crate::target::{self, Accept, Found, bundle};
+
+/// Show what an app is, what it reaches for, and who signed it
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  qyvol inspect app.qyvbin
+  qyvol inspect . --json
+
+Nothing is run, and nobody's signature is needed.")]
+pub(crate) struct Inspect {
+    /// A `.qyv`, `.qyvbin`, `.wasm` or `.wat` file, or a folder with one manifest
+    app: PathBuf,
+    /// Report as one line of JSON; `app` is the whole resolved app
+    #[arg(long)]
+    json: bool,
+}
+
+impl Inspect {
+    /// Shows it.
+    pub(crate) fn execute(&self) -> Result<ExitCode> {
+        let report = match target::find(&self.app)? {
+            Found::Module => of_module(&self.app)?,
+            Found::Manifest(manifest) => {
+                let app = target::folder::project(&manifest)?.app;
+                of_app(&app, json!({ "kind": "project" }))?
+            }
+            Found::Bundle => of_bundle(&self.app)?,
+        };
+        if self.json {
+            output::json(&report.0)?
+        } else {
+            output::data(&report.1)?
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A report for programs, and the same for people.
+type Report = (Value, String);
+
+fn of_module(path: &Path) -> Result<Report> {
+    let target = target::open(path, Accept::default())?;
+    let bytes = target.program.bytes()?;
+    let kind = match ModuleKind::of(&bytes) {
+        Some(ModuleKind::Core) => "module",
+        Some(ModuleKind::Component) => "component",
+        None => return Err(Failure::refused(format!("`{}` is not WebAssembly", path.display()))),
+    };
+    let hash = Hash(target.program.hash).to_string();
+    let value = json!({ "kind": kind, "size": bytes.len(), "blake3": hash });
+    Ok((value, format!("kind    {kind}\nsize    {} bytes\nblake3  {hash}\n", bytes.len())))
+}
+
+fn of_bundle(path: &Path) -> Result<Report> {
+    let opened = bundle::read(path)?;
+    let store = bundle::trust_store()?;
+    let verdict = verify(&opened.bundle, opened.app.name.as_str(), &store);
+    let signatures = signatures(&opened, &store);
+    let id = Hash(*opened.bundle.id()).to_string();
+    let more = json!({
+        "kind": "bundle",
+        "id": id,
+        "verdict": word(&verdict),
+        "signatures": signatures,
+        "writer_version": opened.bundle.writer_version(),
+    });
+    let (value, mut text) = of_app(&opened.app, more)?;
+    let _ = writeln!(text, "id      {id}");
+    let _ = writeln!(text, "trust   {}", word(&verdict));
+    for signature in signatures.as_array().into_iter().flatten() {
+        let key = signature["key"].as_str().unwrap_or_default();
+        let what = match (signature["revoked"] == true, signature["known"] == true) {
+            (true, _) => "revoked",
+            (false, true) => "known",
+            (false, false) => "unknown",
+        };
+        let _ = writeln!(text, "signed  by {key} ({what})");
+    }
+    Ok((value, text))
+}
+
+fn of_app(app: &App, mut value: Value) -> Result<Report> {
+    let requests = app.requests();
+    value["name"] = app.name.as_str().into();
+    value["version"] = app.version.to_string().into();
+    value["requests"] = requests.lines().into();
+    value["app"] = serde_json::from_slice(&app.to_json()).map_err(Failure::own)?;
+
+    let mut text = format!("app     {} {}\n", app.name, app.version);
+    for (label, line) in [("", &app.description), ("license ", &app.license), ("language ", &app.language)] {
+        if let Some(line) = line {
+            let _ = writeln!(text, "        {label}{line}");
+        }
+    }
+    let _ = writeln!(text, "type    {}", app.kind.word());
+    let _ = writeln!(text, "program {}", app.entrypoint);
+    let _ = writeln!(text, "files   {}", app.files.len());
+    text.push_str(&file_list(app));
+    if requests.0.is_empty() {
+        text.push_str("reaches for nothing\n");
+    } else {
+        text.push_str("reaches for\n");
+        requests.lines().iter().for_each(|line| {
+            let _ = writeln!(text, "        {line}");
+        });
+    }
+    text.push_str("limits\n");
+    if let Some(limits) = value["app"]["limits"].as_object() {
+        for (name, limit) in limits.iter().filter(|(_, limit)| !limit.is_null()) {
+            let _ = writeln!(text, "        {name} {limit}");
+        }
+    }
+    Ok((value, text))
+}
