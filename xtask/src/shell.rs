@@ -62,7 +62,7 @@ pub(crate) fn which(name: &str) -> Option<PathBuf> {
 }
 
 /// A command as a person would type it, with paths below the checkout made relative.
-fn shown(command: &Command) -> String {
+pub(crate) fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let root = format!("{}/", root().display());
     let words: Vec<String> = words.map(|word| word.to_string_lossy().replace(&root, "")).collect();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 
 use crate::shell::{cargo, is_ci, program, root, run as start, target_folder};
-use crate::{aarch64, deny, house, links, setup};
+use crate::{aarch64, demo, deny, house, links, setup};
 
 /// What became of a step.
 pub(crate) enum Outcome {
@@ -22,7 +22,7 @@ struct Step {
     run: fn() -> Result<Outcome>,
 }
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step { name: "setup", what: "install what is missing", run: || passed(setup::all()) },
     Step { name: "format", what: "`rustfmt` has nothing to change", run: format },
     Step { name: "house", what: "crates depend on what they may know", run: || passed(house::check()) },
@@ -30,6 +30,7 @@ const STEPS: [Step; 12] = [
     Step { name: "clippy", what: "no warnings, in tests and guests too", run: clippy },
     Step { name: "core", what: "`core/*` builds for bare metal and for WebAssembly", run: core },
     Step { name: "tests", what: "all tests; guests on diskfs, memfs, overlay and Node", run: tests },
+    Step { name: "demo", what: "`cargo xtask demo` runs to its end", run: || passed(demo::run()) },
     Step { name: "docs", what: "`rustdoc` has no warnings", run: docs },
     Step { name: "deny", what: "licences and sources of dependencies", run: || passed(deny::check()) },
     Step { name: "fuzz", what: "the fuzz targets compile", run: fuzz },
@@ -40,10 +41,12 @@ const STEPS: [Step; 12] = [
 /// The crates without an operating system.
 const CORE: &str = "-p qyv-spec -p qyv-vfs -p qyv-wasi";
 /// Workspaces beside the main one, and the target that each is built for.
-const OTHER_WORKSPACES: [(&str, &str); 3] = [
+const OTHER_WORKSPACES: [(&str, &str); 5] = [
     ("tests/guests", "wasm32-wasip1"),
     ("tests/node-host", "wasm32-unknown-unknown"),
     ("host/engine/tests/guest-p2", "wasm32-wasip2"),
+    ("apps/words", "wasm32-wasip1"),
+    ("xtask/bench-guests", "wasm32-wasip1"),
 ];
 
 /// Prints the steps.
