@@ -3,15 +3,18 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use qyv_vfs::{Error, Vfs};
+
 use crate::limits::{DENIAL_BYTES_MAX, DENIALS_MAX};
+use crate::origin::{Origin, mount_of, service_name};
 
 /// A call that was refused because its right was not granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Denial {
-    /// The function that the guest called first: `path_open`.
+    /// The function that the guest called first, by its name in its version of WASI: `path_open`, `open-at`.
     pub call: &'static str,
-    /// On what: an absolute guest path (cut to [`DENIAL_BYTES_MAX`] bytes) or a descriptor.
+    /// On what: an absolute guest path (cut to [`DENIAL_BYTES_MAX`] bytes), a descriptor or an address.
     pub what: String,
     /// Which right would have allowed it.
     pub right: Right,
@@ -29,18 +32,30 @@ pub enum Right {
     Write(String),
     /// Dialling the service of this name.
     Dial(String),
-    /// Accepting connections.
+    /// Connecting to this address or host outside: `tcp://192.0.2.1:80`, or a name alone.
+    Connect(String),
+    /// Accepting connections or datagrams.
     Listen,
 }
 
 /// At most [`DENIALS_MAX`] refusals; the same call on the same thing is counted, not repeated.
-#[derive(Debug, Default)]
-pub(crate) struct Denials {
+///
+/// For every version of WASI that a host answers: what is refused and what a person is told does not depend on it.
+#[derive(Debug)]
+pub struct Denials {
     list: Vec<Denial>,
+    services_at_root: bool,
 }
 
 impl Denials {
-    pub(crate) fn record(&mut self, call: &'static str, mut what: String, right: Right) {
+    /// Nothing was refused yet. `preopens` are the guest paths of all preopened directories.
+    pub fn new<'a>(preopens: impl IntoIterator<Item = &'a str>) -> Self {
+        let services_at_root = !preopens.into_iter().any(|path| path == "/svc" || path.starts_with("/svc/"));
+        Self { list: Vec::new(), services_at_root }
+    }
+
+    /// Records that `call` on `what` was refused for want of `right`.
+    pub fn record(&mut self, call: &'static str, mut what: String, right: Right) {
         if what.len() > DENIAL_BYTES_MAX {
             what.truncate(what.floor_char_boundary(DENIAL_BYTES_MAX));
         }
@@ -52,7 +67,35 @@ impl Denials {
         }
     }
 
-    pub(crate) fn list(&self) -> &[Denial] {
+    /// Refuses a path that starts from a preopened `/` and names a service, unless a folder was mounted in its place.
+    ///
+    /// # Errors
+    ///
+    /// `ACCES` for `svc/<name>` and what lies beneath.
+    pub fn refuse_service(&mut self, call: &'static str, from: &Origin, path: &str) -> Result<(), Error> {
+        let named = service_name(path).filter(|_| self.services_at_root && from.is_root());
+        let Some(name) = named else { return Ok(()) };
+        self.record(call, ["/svc/", name].concat(), Right::Dial(name.into()));
+        Err(Error::ACCES)
+    }
+
+    /// Refuses a path in the closed root, or with an empty path the root itself. Always `ACCES`.
+    pub fn refuse_files(&mut self, call: &'static str, path: &str) -> Error {
+        self.record(call, Origin::preopen("/").absolute(path), Right::Files);
+        Error::ACCES
+    }
+
+    /// Records that a read-only mount refused to change what lies at `path` from `from`; an empty path is `from` itself,
+    /// an open file or directory.
+    pub fn refuse_write(&mut self, call: &'static str, vfs: &mut Vfs, from: &Origin, path: &str) {
+        let what = from.absolute(path);
+        let mount = mount_of(vfs, if path.is_empty() { from.preopened() } else { &what });
+        self.record(call, what, Right::Write(mount));
+    }
+
+    /// What was refused so far, the first one first.
+    #[must_use]
+    pub fn list(&self) -> &[Denial] {
         &self.list
     }
 }
@@ -66,7 +109,7 @@ mod tests {
 
     #[test]
     fn repeats_are_counted_and_the_list_is_bounded() {
-        let mut denials = Denials::default();
+        let mut denials = Denials::new([]);
         for round in 0..3 {
             for number in 0..DENIALS_MAX + 10 {
                 denials.record("path_open", format!("/{number}"), Right::Files);
@@ -78,7 +121,7 @@ mod tests {
 
     #[test]
     fn long_names_are_cut_between_characters() {
-        let mut denials = Denials::default();
+        let mut denials = Denials::new([]);
         denials.record("path_open", "é".repeat(DENIAL_BYTES_MAX), Right::Dial("x".to_string()));
         denials.record("path_open", format!("a{}", "é".repeat(DENIAL_BYTES_MAX)), Right::Listen);
         assert_eq!(denials.list()[0].what.len(), DENIAL_BYTES_MAX);

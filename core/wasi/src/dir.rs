@@ -4,7 +4,6 @@ use qyv_vfs::{DirEntry, Error, FileType, Result};
 
 use crate::abi::{self, rights};
 use crate::calls::Call;
-use crate::denial::Right;
 use crate::memory::{self, Span};
 use crate::table::Kind;
 use crate::{Host, Memory};
@@ -27,10 +26,7 @@ pub(crate) fn fd_readdir<M: Memory + ?Sized, H: Host + ?Sized>(
     let descriptor = process.table.get(fd)?;
     let node = match descriptor.kind {
         Kind::Directory { node, .. } => node,
-        Kind::ClosedRoot => {
-            process.denials.record("fd_readdir", "/".into(), Right::Files);
-            return Err(Error::ACCES);
-        }
+        Kind::ClosedRoot { .. } => return Err(process.denials.refuse_files("fd_readdir", "")),
         Kind::File { .. } => return Err(Error::NOTDIR),
         Kind::Stream(_) => return Err(Error::BADF),
     };

@@ -55,7 +55,7 @@ pub(crate) fn fd_fdstat_get<M: Memory + ?Sized, H: Host + ?Sized>(
     let filetype = match descriptor.kind {
         Kind::Stream(stream) => stream_type(call.host.stream_kind(stream)),
         Kind::File { .. } => abi::file_type(FileType::Regular),
-        Kind::Directory { .. } | Kind::ClosedRoot => abi::file_type(FileType::Directory),
+        Kind::Directory { .. } | Kind::ClosedRoot { .. } => abi::file_type(FileType::Directory),
     };
     let stat_bytes = abi::fdstat(filetype, descriptor.flags, descriptor.rights, descriptor.inheriting);
     call.memory.write(stat, &stat_bytes)

@@ -24,7 +24,7 @@ fn node<'a, M: ?Sized, H: ?Sized>(
     descriptor.require(right)?;
     match descriptor.kind {
         Kind::File { node, .. } | Kind::Directory { node, .. } => Ok((&mut call.process.vfs, node)),
-        Kind::Stream(_) | Kind::ClosedRoot => Err(Error::BADF),
+        Kind::Stream(_) | Kind::ClosedRoot { .. } => Err(Error::BADF),
     }
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn fd_filestat_get<M: Memory + ?Sized, H: Host + ?Sized>(
             abi::filestat(&call.process.vfs.attributes(node)?)
         }
         Kind::Stream(stream) => abi::filestat_bare(stream_type(call.host.stream_kind(stream))),
-        Kind::ClosedRoot => abi::filestat_bare(abi::filetype::DIRECTORY),
+        Kind::ClosedRoot { .. } => abi::filestat_bare(abi::filetype::DIRECTORY),
     };
     call.memory.write(stat, &bytes)
 }
@@ -131,7 +131,7 @@ pub(crate) fn fd_filestat_set_times<M: Memory + ?Sized, H: Host + ?Sized>(
     let (accessed, modified) = times(atim, mtim, flags)?;
     let result = vfs.set_times(node, accessed, modified);
     if result == Err(Error::ROFS) {
-        call.process.denied_write_of("fd_filestat_set_times", fd);
+        call.process.denied_write("fd_filestat_set_times", fd, "");
     }
     result
 }
@@ -175,6 +175,6 @@ pub(crate) fn fd_tell<M: Memory + ?Sized, H: Host + ?Sized>(
             descriptor.require(rights::FD_TELL)?;
             memory::put_u64(call.memory, offset, position)
         }
-        Kind::Directory { .. } | Kind::ClosedRoot => Err(Error::BADF),
+        Kind::Directory { .. } | Kind::ClosedRoot { .. } => Err(Error::BADF),
     }
 }

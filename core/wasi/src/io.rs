@@ -39,7 +39,7 @@ pub(crate) fn fd_read<M: Memory + ?Sized, H: Host + ?Sized>(
             let got = read_stream(call, stream, vector);
             or_wait(call, got, stream, Interest::Read, nonblocking)?
         }
-        Kind::Directory { .. } | Kind::ClosedRoot => return Err(Error::BADF.into()),
+        Kind::Directory { .. } | Kind::ClosedRoot { .. } => return Err(Error::BADF.into()),
     };
     Ok(memory::put_u32(call.memory, nread, got)?)
 }
@@ -91,7 +91,7 @@ pub(crate) fn fd_write<M: Memory + ?Sized, H: Host + ?Sized>(
             let taken = write_stream(call, stream, vector);
             or_wait(call, taken, stream, Interest::Write, flags & fdflags::NONBLOCK != 0)?
         }
-        Kind::Directory { .. } | Kind::ClosedRoot => return Err(Error::BADF.into()),
+        Kind::Directory { .. } | Kind::ClosedRoot { .. } => return Err(Error::BADF.into()),
     };
     Ok(memory::put_u32(call.memory, nwritten, taken)?)
 }
@@ -131,7 +131,7 @@ fn file_at<M: ?Sized, H: ?Sized>(call: &Call<'_, M, H>, fd: u32, right: u64) -> 
     match descriptor.kind {
         Kind::File { node, .. } => Ok((node, descriptor.flags)),
         Kind::Stream(_) => Err(Error::SPIPE),
-        Kind::Directory { .. } | Kind::ClosedRoot => Err(Error::BADF),
+        Kind::Directory { .. } | Kind::ClosedRoot { .. } => Err(Error::BADF),
     }
 }
 

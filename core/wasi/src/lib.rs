@@ -21,6 +21,7 @@ mod calls;
 mod denial;
 mod host;
 mod memory;
+mod origin;
 mod outcome;
 mod parts;
 mod process;
@@ -39,10 +40,11 @@ mod sock;
 
 mod table;
 
-pub use denial::{Denial, Right};
+pub use denial::{Denial, Denials, Right};
 pub use host::{Clock, Host, Interest, Readiness, Stream, StreamKind};
 pub use limits::Limits;
 pub use memory::Memory;
+pub use origin::Origin;
 pub use outcome::{Errno, Outcome, Token, Wait};
 pub use parts::Parts;
 pub use process::{Process, ProcessBuilder};

@@ -1,16 +1,13 @@
 //! Calls on paths. Each path is relative to a directory descriptor; where it may lead is decided by [`Vfs`].
 
-use alloc::string::String;
-
-use qyv_vfs::{Access, Error, FileType, Node, OpenOptions, Result, Vfs};
+use qyv_vfs::{Error, FileType, Node, OpenOptions, Result, Vfs};
 
 use crate::abi::{self, SYMLINK_FOLLOW, fdflags, oflags, rights};
 use crate::calls::Call;
-use crate::denial::Right;
 use crate::file::times;
 use crate::memory::{self, Span};
 use crate::outcome::Step;
-use crate::table::{Descriptor, Kind, Origin};
+use crate::table::{Descriptor, Kind};
 use crate::{Host, Memory, Process};
 
 /// A directory that a path starts from.
@@ -27,7 +24,7 @@ impl Process {
         let descriptor = self.table.get(fd)?;
         let node = match descriptor.kind {
             Kind::Directory { node, .. } => Some(node),
-            Kind::ClosedRoot => None,
+            Kind::ClosedRoot { .. } => None,
             Kind::Stream(_) | Kind::File { .. } => return Err(Error::NOTDIR),
         };
         descriptor.require(right).map_err(|_| Error::NOTCAPABLE)?;
@@ -36,70 +33,23 @@ impl Process {
 
     /// The directory that a path starts from, or `ACCES` when nothing was granted there. Recorded as a denial.
     fn enter(&mut self, call: &'static str, base: Base, path: &str) -> Result<Node> {
-        let at_root = self.table.get(base.fd)?.preopened_as() == Some("/");
-        if let Some(name) = service_name(path).filter(|_| at_root && self.services_at_root) {
-            let right = Right::Dial(name.into());
-            self.denials.record(call, ["/svc/", name].concat(), right);
-            return Err(Error::ACCES);
-        }
-        if base.node.is_none() {
-            self.denials.record(call, self.absolute(base.fd, path), Right::Files);
-        }
-        base.node.ok_or(Error::ACCES)
+        let origin = self.table.get(base.fd)?.origin().ok_or(Error::NOTDIR)?;
+        self.denials.refuse_service(call, origin, path)?;
+        base.node.ok_or_else(|| self.denials.refuse_files(call, path))
     }
 
-    /// Records that a read-only mount refused a change.
-    fn denied_write(&mut self, call: &'static str, fd: u32, path: &str) {
-        let what = self.absolute(fd, path);
-        let mount = mount_of(&mut self.vfs, &what);
-        self.denials.record(call, what, Right::Write(mount));
-    }
-
-    /// As [`denied_write`](Self::denied_write), for an open file or directory, whose name is not known.
-    pub(crate) fn denied_write_of(&mut self, call: &'static str, fd: u32) {
-        let Ok(descriptor) = self.table.get(fd) else { return };
-        let (Kind::File { origin, .. } | Kind::Directory { origin, .. }) = &descriptor.kind else { return };
-        let (what, mount) = (beneath(origin, ""), mount_of(&mut self.vfs, &origin.path));
-        self.denials.record(call, what, Right::Write(mount));
+    /// Records that a read-only mount refused a change, at a path or, when that is empty, of an open file or directory.
+    pub(crate) fn denied_write(&mut self, call: &'static str, fd: u32, path: &str) {
+        if let Some(origin) = self.table.get(fd).ok().and_then(Descriptor::origin) {
+            self.denials.refuse_write(call, &mut self.vfs, origin, path);
+        }
     }
 
     /// Whether a path lies in a read-only mount by its text.
     fn is_read_only(&mut self, fd: u32, path: &str) -> bool {
-        let absolute = self.absolute(fd, path);
-        let mount = mount_of(&mut self.vfs, &absolute);
-        self.vfs.open_root(&mount).is_ok_and(|root| self.vfs.access(root) == Access::ReadOnly)
+        let origin = self.table.get(fd).ok().and_then(Descriptor::origin);
+        origin.is_some_and(|origin| origin.is_read_only(&mut self.vfs, path))
     }
-
-    /// The guest path for messages.
-    fn absolute(&self, fd: u32, path: &str) -> String {
-        match self.table.get(fd).map(|descriptor| &descriptor.kind) {
-            Ok(Kind::Directory { origin, .. }) => beneath(origin, path),
-            _ => ["/", path].concat(),
-        }
-    }
-}
-
-/// A path beneath a preopen. What lies between the preopen and a directory that was opened in it is not remembered.
-fn beneath(origin: &Origin, path: &str) -> String {
-    let preopen = origin.path.trim_end_matches('/');
-    let between = if origin.preopen { "/" } else { "/…/" };
-    [preopen, between, path.trim_start_matches("./")].concat()
-}
-
-/// The mount in which a guest path lies by its text alone, for messages.
-fn mount_of(vfs: &mut Vfs, path: &str) -> String {
-    let mut mount = path.trim_end_matches('/');
-    while !mount.is_empty() && vfs.open_root(mount).is_err() {
-        mount = mount.rfind('/').and_then(|slash| mount.get(..slash)).unwrap_or_default();
-    }
-    if mount.is_empty() { "/".into() } else { mount.into() }
-}
-
-/// `logger` of `svc/logger`, `./svc//logger/80` and the like; `None` for other paths and for `svc` itself.
-fn service_name(path: &str) -> Option<&str> {
-    let mut components = path.split('/').filter(|component| !matches!(*component, "" | "."));
-    components.next().filter(|first| *first == "svc")?;
-    components.next().filter(|name| *name != "..")
 }
 
 /// Whether a last link is followed. `INVAL` for an unknown flag.
@@ -192,7 +142,7 @@ pub(crate) fn path_open<M: Memory + ?Sized, H: Host + ?Sized>(
     })?;
     let process = &mut *call.process;
     let origin = match &process.table.get(fd)?.kind {
-        Kind::Directory { origin, .. } => Origin { path: origin.path.clone(), preopen: false },
+        Kind::Directory { origin, .. } => origin.opened(),
         _ => return Err(Error::BADF.into()),
     };
     let descriptor = if kind == FileType::Directory {

@@ -198,7 +198,7 @@ impl Poll {
                 Ok(Some((left, if left == 0 { HANGUP } else { 0 })))
             }
             (Kind::File { .. }, Interest::Write) => Ok(Some((1, 0))),
-            (Kind::Directory { .. } | Kind::ClosedRoot, _) => Err(Error::BADF),
+            (Kind::Directory { .. } | Kind::ClosedRoot { .. }, _) => Err(Error::BADF),
         }
     }
 }

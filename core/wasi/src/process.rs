@@ -1,7 +1,6 @@
 //! One guest's state, and how it is set up.
 
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use qyv_vfs::{Budget, Error, Node, Result, Vfs};
@@ -9,8 +8,9 @@ use qyv_vfs::{Budget, Error, Node, Result, Vfs};
 use crate::abi::rights;
 use crate::args::Strings;
 use crate::denial::Denials;
+use crate::origin::Origin;
 use crate::poll::Start;
-use crate::table::{Descriptor, Kind, Origin, Table};
+use crate::table::{Descriptor, Kind, Table};
 use crate::{Clock, Denial, Interest, Limits, Stream, Token, Wait};
 
 /// The WASI state of one guest: its files, descriptors, arguments, environment and what it waits for.
@@ -25,8 +25,6 @@ pub struct Process {
     pub(crate) denials: Denials,
     /// When a `poll_oneoff` that waits was first called. Any other call forgets it.
     pub(crate) poll_start: Option<Start>,
-    /// Whether `svc/…` below `/` is the service namespace rather than a folder that was mounted there.
-    pub(crate) services_at_root: bool,
     waits: u64,
     wait: Wait,
 }
@@ -148,11 +146,13 @@ impl ProcessBuilder {
         ] {
             table.insert(Descriptor::new(Kind::Stream(stream), rights::STREAM | direction, 0, 0))?;
         }
-        let below_services = |path: &str| path == "/svc" || path.starts_with("/svc/");
-        let services_at_root = !self.preopens.iter().any(|(path, _)| below_services(path));
+        let denials = Denials::new(self.preopens.iter().map(|(path, _)| path.as_str()));
         for (path, node) in self.preopens {
-            let origin = Origin { path: Arc::from(path), preopen: true };
-            let kind = node.map_or(Kind::ClosedRoot, |node| Kind::Directory { node, origin });
+            let origin = Origin::preopen(&path);
+            let kind = match node {
+                Some(node) => Kind::Directory { node, origin },
+                None => Kind::ClosedRoot { origin },
+            };
             table.insert(Descriptor::new(kind, rights::DIRECTORY, rights::INHERITING, 0))?;
         }
         Ok(Process {
@@ -161,9 +161,8 @@ impl ProcessBuilder {
             args: Strings::new(&self.args)?,
             environ: Strings::new(&environ)?,
             memory,
-            denials: Denials::default(),
+            denials,
             poll_start: None,
-            services_at_root,
             waits: 0,
             wait: Wait::default(),
         })

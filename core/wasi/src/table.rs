@@ -1,12 +1,12 @@
 //! The descriptor table: small numbers for open things, the lowest free number first.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use qyv_vfs::{Budget, Charge, Error, Node, Result};
 
 use crate::Stream;
 use crate::limits::FDS_MAX;
+use crate::origin::Origin;
 
 /// An open thing with what may be done to it.
 #[derive(Debug)]
@@ -42,9 +42,20 @@ impl Descriptor {
     /// The guest path of a preopened directory.
     pub(crate) fn preopened_as(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Directory { origin, .. } => origin.preopen.then_some(&origin.path),
-            Kind::ClosedRoot => Some("/"),
+            Kind::Directory { origin, .. } | Kind::ClosedRoot { origin } => {
+                origin.is_preopen().then(|| origin.preopened())
+            }
             Kind::Stream(_) | Kind::File { .. } => None,
+        }
+    }
+
+    /// Where it lies, for all but streams.
+    pub(crate) fn origin(&self) -> Option<&Origin> {
+        match &self.kind {
+            Kind::Directory { origin, .. } | Kind::File { origin, .. } | Kind::ClosedRoot { origin } => {
+                Some(origin)
+            }
+            Kind::Stream(_) => None,
         }
     }
 
@@ -69,14 +80,9 @@ pub(crate) enum Kind {
         origin: Origin,
     },
     /// The root of an app that was granted no files.
-    ClosedRoot,
-}
-
-/// Where something lies, for messages: the guest path of the preopen that it is or was opened through.
-#[derive(Clone, Debug)]
-pub(crate) struct Origin {
-    pub(crate) path: Arc<str>,
-    pub(crate) preopen: bool,
+    ClosedRoot {
+        origin: Origin,
+    },
 }
 
 /// Open descriptors by number.

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use qyv_vfs::{Access, Budget, Clock, MemFs, MemFsOptions, OpenOptions, Vfs};
+use qyv_wasi::{Denial, Right};
 use qyvol_engine::component::{
     ComponentConfig, ComponentLimits, ComponentState, Prepared, SinkStream, add_to_linker, check,
 };
@@ -58,15 +59,20 @@ static GUEST: LazyLock<(Engine, Vec<u8>, Component)> = LazyLock::new(|| {
     (engine, wasm, component)
 });
 
+/// A file tree and its preopened directories.
+type Tree = (Vfs, Vec<(String, Option<qyv_vfs::Node>)>);
+
 /// `/data`, writable, and `/ro`, read-only, with a file.
-fn tree() -> (Vfs, Vec<(String, qyv_vfs::Node)>) {
+fn tree() -> Tree {
     let mut vfs = Vfs::new();
     vfs.mount("/data", mem_fs(), Access::ReadWrite).unwrap();
     let mut ro = mem_fs();
     put(&mut *ro, "file", b"content");
     vfs.mount("/ro", ro, Access::ReadOnly).unwrap();
-    let preopens =
-        ["/data", "/ro"].map(|path| (path.to_owned(), vfs.open_root(path).unwrap())).into_iter().collect();
+    let preopens = ["/data", "/ro"]
+        .map(|path| (path.to_owned(), Some(vfs.open_root(path).unwrap())))
+        .into_iter()
+        .collect();
     (vfs, preopens)
 }
 
@@ -83,6 +89,7 @@ struct Ran {
     result: wasmtime::Result<u8>,
     stdout: Vec<u8>,
     stderr: String,
+    denials: Vec<Denial>,
 }
 
 impl Ran {
@@ -95,12 +102,7 @@ impl Ran {
 }
 
 /// Runs the program with `args`.
-fn run_with(
-    args: &[&str],
-    stdin: &'static str,
-    (vfs, preopens): (Vfs, Vec<(String, qyv_vfs::Node)>),
-    limits: ComponentLimits,
-) -> Ran {
+fn run_with(args: &[&str], stdin: &'static str, (vfs, preopens): Tree, limits: ComponentLimits) -> Ran {
     run_component(&GUEST.2, args, stdin, (vfs, preopens), limits)
 }
 
@@ -108,7 +110,7 @@ fn run_component(
     component: &Component,
     args: &[&str],
     stdin: &'static str,
-    (vfs, preopens): (Vfs, Vec<(String, qyv_vfs::Node)>),
+    (vfs, preopens): Tree,
     limits: ComponentLimits,
 ) -> Ran {
     let engine = component.engine();
@@ -130,10 +132,11 @@ fn run_component(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let prepared = Prepared::new(&linker, component).unwrap();
     let result = runtime.block_on(prepared.run(&mut store));
+    let denials = store.data().denials().to_vec();
     drop(store);
     let stdout = Arc::into_inner(stdout).expect("nobody else holds it").into_inner().unwrap();
     let stderr = Arc::into_inner(stderr).expect("nobody else holds it").into_inner().unwrap();
-    Ran { result, stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() }
+    Ran { result, stdout, stderr: String::from_utf8_lossy(&stderr).into_owned(), denials }
 }
 
 fn run(args: &[&str]) -> Ran {
@@ -229,6 +232,65 @@ fn a_read_only_mount_is_not_changed() {
         );
     }
     assert_eq!(lines.len(), 14);
+    let denied: Vec<_> = ran.denials.iter().map(|denial| (denial.call, denial.what.as_str())).collect();
+    for expected in [
+        ("open-at", "/ro/new"),
+        ("open-at", "/ro/file"),
+        ("unlink-file-at", "/ro/file"),
+        ("create-directory-at", "/ro/dir"),
+        ("rename-at", "/ro/file"),
+        ("rename-at", "/ro/x"),
+        ("symlink-at", "/ro/link"),
+        ("set-times", "/ro/…/"),
+    ] {
+        assert!(denied.contains(&expected), "{expected:?} {denied:?}");
+    }
+    assert!(ran.denials.iter().all(|denial| denial.right == Right::Write("/ro".into())), "{denied:?}");
+}
+
+#[test]
+fn the_closed_root_refuses_and_tells() {
+    let tree = (Vfs::new(), vec![("/".to_owned(), None)]);
+    let ran = run_with(&["closed"], "", tree, ComponentLimits::default());
+    for line in ran.lines() {
+        assert!(line.ends_with("Err(PermissionDenied)"), "{line}");
+    }
+    let denied: Vec<_> = ran.denials.iter().map(|denial| (denial.call, denial.what.as_str())).collect();
+    for expected in [
+        ("open-at", "/etc/passwd"),
+        ("metadata-hash-at", "/etc/passwd"),
+        ("open-at", "/"),
+        ("create-directory-at", "/new"),
+        ("rename-at", "/a"),
+        ("open-at", "/svc/logger"),
+    ] {
+        assert!(denied.contains(&expected), "{expected:?} {denied:?}");
+    }
+    for denial in &ran.denials {
+        let service = denial.what == "/svc/logger";
+        let right = if service { Right::Dial("logger".into()) } else { Right::Files };
+        assert_eq!(denial.right, right, "{denial:?}");
+    }
+    assert_eq!(ran.denials.iter().find(|denial| denial.what == "/etc/passwd").unwrap().times, 2);
+}
+
+#[test]
+fn services_are_refused_at_an_open_root_unless_a_folder_is_there() {
+    for folder in [false, true] {
+        let mut vfs = Vfs::new();
+        vfs.mount("/", mem_fs(), Access::ReadWrite).unwrap();
+        let mut preopens = vec![("/".to_owned(), Some(vfs.open_root("/").unwrap()))];
+        if folder {
+            let mut fs = mem_fs();
+            put(&mut *fs, "logger", b"a file");
+            vfs.mount("/svc", fs, Access::ReadWrite).unwrap();
+            preopens.push(("/svc".to_owned(), Some(vfs.open_root("/svc").unwrap())));
+        }
+        let ran = run_with(&["service"], "", (vfs, preopens), ComponentLimits::default());
+        let expected = if folder { "service Ok(())" } else { "service Err(PermissionDenied)" };
+        assert_eq!(ran.lines(), [expected]);
+        assert_eq!(ran.denials.len(), usize::from(!folder), "{:?}", ran.denials);
+    }
 }
 
 #[test]
@@ -243,7 +305,7 @@ fn no_path_leaves_its_directory() {
     qyv_vfs::FileSystem::symlink(&mut *data, "../secret", top, "up").unwrap();
     qyv_vfs::FileSystem::symlink(&mut *data, "/secret", top, "abs").unwrap();
     vfs.mount("/data", data, Access::ReadWrite).unwrap();
-    let preopens = vec![("/data".to_owned(), vfs.open_root("/data").unwrap())];
+    let preopens = vec![("/data".to_owned(), Some(vfs.open_root("/data").unwrap()))];
     let ran = run_with(&["escape"], "", (vfs, preopens), ComponentLimits::default());
     for line in ran.lines() {
         assert_eq!(line.contains("Err("), !line.starts_with("link to the outside"), "{line}");

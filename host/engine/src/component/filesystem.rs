@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use qyv_vfs::{Access, Error, FileType, SyncKind, Vfs};
+use qyv_vfs::{Error, FileType, Node, SyncKind, Vfs};
+use qyv_wasi::{Denials, Origin};
 use wasmtime::component::{HasData, Resource, ResourceTable};
 use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
 
@@ -20,7 +21,8 @@ type Fd = Resource<Descriptor>;
 /// The file tree of a component and the directories that it starts with.
 pub(super) struct Files {
     pub(super) tree: Tree,
-    pub(super) preopens: Vec<(String, Arc<Open>)>,
+    /// By guest path; `None` is the closed root of an app that was granted no files.
+    pub(super) preopens: Vec<(String, Option<Arc<Open>>)>,
 }
 
 /// Names [`FilesView`] to the linker.
@@ -34,20 +36,71 @@ impl HasData for HasFiles {
 pub(super) struct FilesView<'a> {
     pub(super) files: &'a Files,
     pub(super) table: &'a mut ResourceTable,
+    pub(super) denials: &'a mut Denials,
 }
 
 impl FilesView<'_> {
-    /// The directory behind `fd`, to start a path from.
-    fn dir(&self, fd: &Fd) -> FsResult<&Open> {
-        Ok(self.table.get(fd)?.dir()?)
+    /// Does something with a path from the directory `fd`. What is refused for want of a grant is recorded.
+    fn at<R>(
+        &mut self,
+        call: &'static str,
+        fd: &Fd,
+        path: &str,
+        operate: impl FnOnce(&Tree, Node) -> qyv_vfs::Result<R>,
+    ) -> FsResult<R> {
+        let tree = &self.files.tree;
+        let from = self.table.get(fd)?;
+        let dir = from.enter(self.denials, call, path)?;
+        let result = operate(tree, dir.node());
+        if let Err(Error::ROFS) = result {
+            self.denials.refuse_write(call, &mut tree.lock(), &from.origin, path);
+        }
+        Ok(result?)
+    }
+
+    /// Does something with two paths.
+    fn at_both(
+        &mut self,
+        call: &'static str,
+        (fd, path): (&Fd, &str),
+        (new_fd, new_path): (&Fd, &str),
+        operate: impl FnOnce(&mut Vfs, Node, Node) -> qyv_vfs::Result<()>,
+    ) -> FsResult<()> {
+        let (from, to) = (self.table.get(fd)?, self.table.get(new_fd)?);
+        let from_dir = from.enter(self.denials, call, path)?;
+        let to_dir = to.enter(self.denials, call, new_path)?;
+        let vfs = &mut self.files.tree.lock();
+        let result = operate(vfs, from_dir.node(), to_dir.node());
+        if result == Err(Error::ROFS) {
+            let from_refused = from.origin.is_read_only(vfs, path);
+            let (dir, path) = if from_refused { (from, path) } else { (to, new_path) };
+            self.denials.refuse_write(call, vfs, &dir.origin, path);
+        }
+        Ok(result?)
+    }
+
+    /// Changes the open file or directory `fd`. A read-only mount's refusal is recorded.
+    fn change(
+        &mut self,
+        call: &'static str,
+        fd: &Fd,
+        change: impl FnOnce(&mut Vfs, Node) -> qyv_vfs::Result<()>,
+    ) -> FsResult<()> {
+        let descriptor = self.table.get(fd)?;
+        let result = descriptor.open()?.with(change);
+        if result == Err(Error::ROFS) {
+            self.denials.refuse_write(call, &mut self.files.tree.lock(), &descriptor.origin, "");
+        }
+        Ok(result?)
     }
 }
 
 impl preopens::Host for FilesView<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Fd, String)>> {
         let files = self.files;
-        let push = |(path, open): &(String, Arc<Open>)| {
-            Ok((self.table.push(Descriptor::directory(open.clone()))?, path.clone()))
+        let push = |(path, node): &(String, Option<Arc<Open>>)| {
+            let descriptor = Descriptor::directory(node.clone(), Origin::preopen(path));
+            Ok((self.table.push(descriptor)?, path.clone()))
         };
         files.preopens.iter().map(push).collect()
     }
@@ -96,24 +149,22 @@ impl types::HostDescriptor for FilesView<'_> {
         if descriptor.kind == FileType::Directory {
             return Err(Error::BADF.into());
         }
-        Ok(descriptor.open.with(|vfs, node| vfs.advise(node, offset, length, convert::advice(advice)))?)
+        Ok(descriptor.open()?.with(|vfs, node| vfs.advise(node, offset, length, convert::advice(advice)))?)
     }
 
     fn sync_data(&mut self, fd: Fd) -> FsResult<()> {
-        Ok(self.table.get(&fd)?.open.with(|vfs, node| vfs.sync(node, SyncKind::Data))?)
+        Ok(self.table.get(&fd)?.open()?.with(|vfs, node| vfs.sync(node, SyncKind::Data))?)
     }
 
     fn get_flags(&mut self, fd: Fd) -> FsResult<types::DescriptorFlags> {
         use types::DescriptorFlags as Flags;
         let descriptor = self.table.get(&fd)?;
-        let changes_entries = descriptor.kind == FileType::Directory
-            && descriptor.open.with(|vfs, node| vfs.access(node)) == Access::ReadWrite;
         let flags = [
             (descriptor.read, Flags::READ),
             (descriptor.write, Flags::WRITE),
             (descriptor.sync == Some(SyncKind::All), Flags::FILE_INTEGRITY_SYNC),
             (descriptor.sync == Some(SyncKind::Data), Flags::DATA_INTEGRITY_SYNC),
-            (changes_entries, Flags::MUTATE_DIRECTORY),
+            (descriptor.changes_entries(), Flags::MUTATE_DIRECTORY),
         ];
         Ok(flags.into_iter().filter(|(set, _)| *set).fold(Flags::empty(), |all, (_, flag)| all | flag))
     }
@@ -123,7 +174,7 @@ impl types::HostDescriptor for FilesView<'_> {
     }
 
     fn set_size(&mut self, fd: Fd, size: u64) -> FsResult<()> {
-        Ok(self.table.get(&fd)?.open.with(|vfs, node| vfs.set_size(node, size))?)
+        self.change("set-size", &fd, |vfs, node| vfs.set_size(node, size))
     }
 
     fn set_times(
@@ -133,7 +184,7 @@ impl types::HostDescriptor for FilesView<'_> {
         modified: types::NewTimestamp,
     ) -> FsResult<()> {
         let (accessed, modified) = (convert::time(accessed)?, convert::time(modified)?);
-        Ok(self.table.get(&fd)?.open.with(|vfs, node| vfs.set_times(node, accessed, modified))?)
+        self.change("set-times", &fd, |vfs, node| vfs.set_times(node, accessed, modified))
     }
 
     fn read(&mut self, fd: Fd, length: u64, offset: u64) -> FsResult<(Vec<u8>, bool)> {
@@ -149,26 +200,28 @@ impl types::HostDescriptor for FilesView<'_> {
     }
 
     fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<EntryStream>> {
-        let stream = EntryStream::new(self.table.get(&fd)?.dir()?.clone());
+        let open = self.table.get(&fd)?.enter(self.denials, "read-directory", "")?.clone();
+        let stream = EntryStream::new(open);
         Ok(self.table.push(stream)?)
     }
 
     fn sync(&mut self, fd: Fd) -> FsResult<()> {
-        Ok(self.table.get(&fd)?.open.with(|vfs, node| vfs.sync(node, SyncKind::All))?)
+        Ok(self.table.get(&fd)?.open()?.with(|vfs, node| vfs.sync(node, SyncKind::All))?)
     }
 
     fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
-        Ok(self.dir(&fd)?.with(|vfs, dir| vfs.create_dir(dir, &path))?)
+        self.at("create-directory-at", &fd, &path, |tree, dir| tree.lock().create_dir(dir, &path))
     }
 
     fn stat(&mut self, fd: Fd) -> FsResult<types::DescriptorStat> {
-        let attributes = self.table.get(&fd)?.open.with(Vfs::attributes)?;
+        let attributes = self.table.get(&fd)?.attributes()?;
         Ok(convert::stat(&attributes))
     }
 
     fn stat_at(&mut self, fd: Fd, flags: types::PathFlags, path: String) -> FsResult<types::DescriptorStat> {
+        let follow = convert::follow(flags);
         let attributes =
-            self.dir(&fd)?.with(|vfs, dir| vfs.attributes_at(dir, &path, convert::follow(flags)))?;
+            self.at("stat-at", &fd, &path, |tree, dir| tree.lock().attributes_at(dir, &path, follow))?;
         Ok(convert::stat(&attributes))
     }
 
@@ -182,7 +235,9 @@ impl types::HostDescriptor for FilesView<'_> {
     ) -> FsResult<()> {
         let (accessed, modified) = (convert::time(accessed)?, convert::time(modified)?);
         let follow = convert::follow(flags);
-        Ok(self.dir(&fd)?.with(|vfs, dir| vfs.set_times_at(dir, &path, follow, accessed, modified))?)
+        self.at("set-times-at", &fd, &path, |tree, dir| {
+            tree.lock().set_times_at(dir, &path, follow, accessed, modified)
+        })
     }
 
     fn link_at(
@@ -193,9 +248,10 @@ impl types::HostDescriptor for FilesView<'_> {
         new_dir: Fd,
         new: String,
     ) -> FsResult<()> {
-        let to_dir = self.dir(&new_dir)?.node();
         let follow = convert::follow(flags);
-        Ok(self.dir(&fd)?.with(|vfs, dir| vfs.link(dir, &old, follow, to_dir, &new))?)
+        self.at_both("link-at", (&fd, &old), (&new_dir, &new), |vfs, from, to| {
+            vfs.link(from, &old, follow, to, &new)
+        })
     }
 
     fn open_at(
@@ -207,46 +263,46 @@ impl types::HostDescriptor for FilesView<'_> {
         flags: types::DescriptorFlags,
     ) -> FsResult<Fd> {
         let options = convert::options(open_flags, flags)?;
-        let dir = self.dir(&fd)?.node();
-        let (open, kind) =
-            self.files.tree.open(|vfs| vfs.open(dir, &path, convert::follow(path_flags), &options))?;
-        let descriptor = if kind == FileType::Directory {
-            let read_only = open.with(|vfs, node| vfs.access(node)) == Access::ReadOnly;
-            if read_only && flags.contains(types::DescriptorFlags::MUTATE_DIRECTORY) {
-                return Err(Error::ROFS.into());
+        let origin = self.table.get(&fd)?.origin.opened();
+        let descriptor = self.at("open-at", &fd, &path, |tree, dir| {
+            let (open, kind) =
+                tree.open(|vfs| vfs.open(dir, &path, convert::follow(path_flags), &options))?;
+            if kind != FileType::Directory {
+                return Ok(Descriptor::file(open, origin, kind, &options, convert::sync(flags)));
             }
-            Descriptor::directory(open)
-        } else {
-            Descriptor { open, kind, read: options.read, write: options.write, sync: convert::sync(flags) }
-        };
+            let directory = Descriptor::directory(Some(open), origin);
+            let changes = flags.contains(types::DescriptorFlags::MUTATE_DIRECTORY);
+            if changes && !directory.changes_entries() { Err(Error::ROFS) } else { Ok(directory) }
+        })?;
         Ok(self.table.push(descriptor)?)
     }
 
     fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
-        Ok(self.dir(&fd)?.with(|vfs, dir| vfs.read_link(dir, &path))?)
+        self.at("readlink-at", &fd, &path, |tree, dir| tree.lock().read_link(dir, &path))
     }
 
     fn remove_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
-        Ok(self.dir(&fd)?.with(|vfs, dir| vfs.remove_dir(dir, &path))?)
+        self.at("remove-directory-at", &fd, &path, |tree, dir| tree.lock().remove_dir(dir, &path))
     }
 
     fn rename_at(&mut self, fd: Fd, old: String, new_dir: Fd, new: String) -> FsResult<()> {
-        let to_dir = self.dir(&new_dir)?.node();
-        Ok(self.dir(&fd)?.with(|vfs, dir| vfs.rename(dir, &old, to_dir, &new))?)
+        self.at_both("rename-at", (&fd, &old), (&new_dir, &new), |vfs, from, to| {
+            vfs.rename(from, &old, to, &new)
+        })
     }
 
     fn symlink_at(&mut self, fd: Fd, target: String, path: String) -> FsResult<()> {
-        Ok(self.dir(&fd)?.with(|vfs, dir| vfs.symlink(&target, dir, &path))?)
+        self.at("symlink-at", &fd, &path, |tree, dir| tree.lock().symlink(&target, dir, &path))
     }
 
     fn unlink_file_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
-        Ok(self.dir(&fd)?.with(|vfs, dir| vfs.unlink(dir, &path))?)
+        self.at("unlink-file-at", &fd, &path, |tree, dir| tree.lock().unlink(dir, &path))
     }
 
     fn is_same_object(&mut self, fd: Fd, other: Fd) -> wasmtime::Result<bool> {
         // The answer has no room for an error; a file that cannot be asked is not known to be the same.
         let file = |fd: &Fd| -> wasmtime::Result<Option<(u64, u64)>> {
-            let attributes = self.table.get(fd)?.open.with(Vfs::attributes);
+            let attributes = self.table.get(fd)?.attributes();
             Ok(attributes.ok().map(|attributes| (attributes.device, attributes.inode)))
         };
         let (one, other) = (file(&fd)?, file(&other)?);
@@ -254,7 +310,7 @@ impl types::HostDescriptor for FilesView<'_> {
     }
 
     fn metadata_hash(&mut self, fd: Fd) -> FsResult<types::MetadataHashValue> {
-        let attributes = self.table.get(&fd)?.open.with(Vfs::attributes)?;
+        let attributes = self.table.get(&fd)?.attributes()?;
         Ok(convert::identity(&attributes))
     }
 
@@ -264,8 +320,9 @@ impl types::HostDescriptor for FilesView<'_> {
         flags: types::PathFlags,
         path: String,
     ) -> FsResult<types::MetadataHashValue> {
-        let attributes =
-            self.dir(&fd)?.with(|vfs, dir| vfs.attributes_at(dir, &path, convert::follow(flags)))?;
+        let follow = convert::follow(flags);
+        let attributes = self
+            .at("metadata-hash-at", &fd, &path, |tree, dir| tree.lock().attributes_at(dir, &path, follow))?;
         Ok(convert::identity(&attributes))
     }
 

@@ -38,8 +38,7 @@ impl ComponentView for Guest {
 /// The standard streams, which preview 1 counts as descriptors and preview 2 does not.
 const STANDARD_STREAMS: u32 = 3;
 
-/// Runs a component with what its process was given. The closed root of a process without files is left out: a
-/// component then has no directory at all.
+/// Runs a component with what its process was given.
 pub(crate) fn run(engine: &Engine, component: &Component, start: Start<'_>) -> Result<Finished> {
     let mut linker = Linker::new(engine);
     add_to_linker(&mut linker)?;
@@ -68,7 +67,8 @@ pub(crate) fn run(engine: &Engine, component: &Component, start: Start<'_>) -> R
             (ending, trapped.then(|| trap::describe(&error)), coredump_error)
         }
     };
-    Ok(Finished { ending, trap, denials: Vec::new(), memory_peak: memory.peak(), coredump_error })
+    let denials = store.data().component.denials().to_vec();
+    Ok(Finished { ending, trap, denials, memory_peak: memory.peak(), coredump_error })
 }
 
 fn config(parts: Parts, stdio: Stdio) -> ComponentConfig {
@@ -79,7 +79,7 @@ fn config(parts: Parts, stdio: Stdio) -> ComponentConfig {
         args,
         env,
         vfs,
-        preopens: preopens.into_iter().filter_map(|(path, node)| Some((path, node?))).collect(),
+        preopens,
         stdin,
         stdout: output(stdio.stdout),
         stderr: output(stdio.stderr),

@@ -1,6 +1,7 @@
 //! What a component is given, and what the host keeps for it while it runs.
 
 use qyv_vfs::{Node, Vfs};
+use qyv_wasi::{Denial, Denials};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -17,8 +18,9 @@ pub struct ComponentConfig {
     pub env: Vec<(String, String)>,
     /// The file tree.
     pub vfs: Vfs,
-    /// Directories to start from, by the path that the guest knows them by. Closed with the state.
-    pub preopens: Vec<(String, Node)>,
+    /// Directories to start from, by the path that the guest knows them by. Closed with the state. `None` is a closed
+    /// directory: every path in it is `access` and a denial.
+    pub preopens: Vec<(String, Option<Node>)>,
     /// Where it reads; `tokio::io::empty()` for nothing.
     pub stdin: Box<dyn StdinStream + Sync>,
     /// Where it writes; [`SinkStream`](super::SinkStream) for a plain writer.
@@ -34,6 +36,7 @@ pub struct ComponentState {
     wasi: WasiCtx,
     table: ResourceTable,
     files: Files,
+    denials: Denials,
     limits: ComponentLimits,
 }
 
@@ -48,8 +51,12 @@ impl ComponentState {
         let tree = Tree::new(vfs, limits.descriptors);
         let preopens = preopens
             .into_iter()
-            .map(|(path, node)| Ok((path, tree.open(|_| Ok((node, ())))?.0)))
-            .collect::<qyv_vfs::Result<_>>()?;
+            .map(|(path, node)| {
+                let open = node.map(|node| tree.open(|_| Ok((node, ())))).transpose()?;
+                Ok((path, open.map(|(open, ())| open)))
+            })
+            .collect::<qyv_vfs::Result<Vec<_>>>()?;
+        let denials = Denials::new(preopens.iter().map(|(path, _)| path.as_str()));
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.resources);
         // Networks are off unless allowed; saying so here keeps it true whatever the default becomes.
@@ -65,7 +72,13 @@ impl ComponentState {
             .allow_ip_name_lookup(false)
             .socket_addr_check(|_, _| Box::pin(async { false }))
             .build();
-        Ok(Self { wasi, table, files: Files { tree, preopens }, limits })
+        Ok(Self { wasi, table, files: Files { tree, preopens }, denials, limits })
+    }
+
+    /// What the guest was refused for want of a grant so far.
+    #[must_use]
+    pub fn denials(&self) -> &[Denial] {
+        self.denials.list()
     }
 
     pub(super) fn limits(&self) -> ComponentLimits {
@@ -73,7 +86,7 @@ impl ComponentState {
     }
 
     pub(super) fn files(&mut self) -> FilesView<'_> {
-        FilesView { files: &self.files, table: &mut self.table }
+        FilesView { files: &self.files, table: &mut self.table, denials: &mut self.denials }
     }
 
     pub(super) fn table(&mut self) -> &mut ResourceTable {

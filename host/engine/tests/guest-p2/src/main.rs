@@ -20,6 +20,8 @@ fn main() -> Result<(), String> {
         Some("files") => files().map_err(|error| error.to_string()),
         Some("bulk") => bulk().map_err(|error| error.to_string()),
         Some("read-only") => read_only(),
+        Some("closed") => closed(),
+        Some("service") => service(),
         Some("escape") => escape(),
         Some("many") => many(),
         Some("net") => net(),
@@ -150,6 +152,21 @@ fn many() -> Result<(), String> {
     open.truncate(count / 2);
     println!("open {count} then {:?}", refused.kind());
     println!("after some were closed {}", File::create("/data/again").is_ok());
+    Ok(())
+}
+
+fn closed() -> Result<(), String> {
+    kinds("read", fs::read("/etc/passwd"));
+    kinds("write", fs::write("/etc/passwd", "x"));
+    kinds("stat", fs::metadata("/etc/passwd"));
+    kinds("list", fs::read_dir("/"));
+    kinds("mkdir", fs::create_dir("/new"));
+    kinds("rename", fs::rename("/a", "/b"));
+    service()
+}
+
+fn service() -> Result<(), String> {
+    kinds("service", File::open("/svc/logger"));
     Ok(())
 }
 
