@@ -63,9 +63,7 @@ impl Report {
         println!("\nmedians of {} alternating pairs\n", self.pairs);
         println!("| what | qyvol | wasmtime | ratio |\n|---|---:|---:|---:|");
         for row in &self.rows {
-            let unit = row.unit.name();
-            let number =
-                |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.1} {unit}"));
+            let number = |value: Option<f64>| value.map_or("–".into(), |value| row.unit.show(value));
             let ratio = row.ratio().map_or("–".into(), |ratio| format!("{ratio:.2}"));
             let (ours, theirs) = (number(median(&row.ours)), number(median(&row.theirs)));
             println!("| {}: {} | {ours} | {theirs} | {ratio} |", row.contest, row.name);
