@@ -167,7 +167,11 @@ fn wall_off() -> Result<(), Failure> {
     // `apply_filter` sets no-new-privileges first. Under an emulator that has no seccomp there is one wall less.
     match seccompiler::apply_filter(&program) {
         Ok(()) => Ok(()),
-        Err(seccompiler::Error::Seccomp(error)) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+        Err(seccompiler::Error::Seccomp(error))
+            if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) =>
+        {
+            Ok(())
+        }
         Err(error) => Err(Failure::other(error)),
     }
 }
