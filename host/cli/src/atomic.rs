@@ -86,7 +86,7 @@ impl Draft {
     fn link(&self, name: &OsStr) -> io::Result<()> {
         match &self.name {
             Some(own) => {
-                rustix::fs::linkat(&self.folder, own.as_str(), &self.folder, name, AtFlags::empty())?
+                rustix::fs::linkat(&self.folder, own.as_str(), &self.folder, name, AtFlags::empty())?;
             }
             None => {
                 use std::os::fd::AsRawFd as _;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use qyv_spec::App;
-use qyv_spec::app::Hash;
+use qyv_spec::app::{AppLimits, Hash};
 use qyv_spec::bundle::{ModuleKind, verify};
 use serde_json::{Value, json};
 
@@ -43,9 +43,9 @@ impl Inspect {
             Found::Bundle => of_bundle(&self.app)?,
         };
         if self.json {
-            output::json(&report.0)?
+            output::json(&report.0)?;
         } else {
-            output::data(&report.1)?
+            output::data(&report.1)?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -73,16 +73,7 @@ fn of_bundle(path: &Path) -> Result<Report> {
     let verdict = verify(&opened.bundle, opened.app.name.as_str(), &store);
     let signatures = signatures(&opened, &store);
     let id = Hash(*opened.bundle.id()).to_string();
-    let more = json!({
-        "kind": "bundle",
-        "id": id,
-        "verdict": word(&verdict),
-        "signatures": signatures,
-        "writer_version": opened.bundle.writer_version(),
-    });
-    let (value, mut text) = of_app(&opened.app, more)?;
-    let _ = writeln!(text, "id      {id}");
-    let _ = writeln!(text, "trust   {}", word(&verdict));
+    let mut signed = format!("id      {id}\ntrust   {}\n", word(&verdict));
     for signature in signatures.as_array().into_iter().flatten() {
         let key = signature["key"].as_str().unwrap_or_default();
         let what = match (signature["revoked"] == true, signature["known"] == true) {
@@ -90,9 +81,17 @@ fn of_bundle(path: &Path) -> Result<Report> {
             (false, true) => "known",
             (false, false) => "unknown",
         };
-        let _ = writeln!(text, "signed  by {key} ({what})");
+        let _ = writeln!(signed, "signed  by {key} ({what})");
     }
-    Ok((value, text))
+    let more = json!({
+        "kind": "bundle",
+        "id": id,
+        "verdict": word(&verdict),
+        "signatures": signatures,
+        "writer_version": opened.bundle.writer_version(),
+    });
+    let (value, text) = of_app(&opened.app, more)?;
+    Ok((value, signed + &text))
 }
 
 fn of_app(app: &App, mut value: Value) -> Result<Report> {
@@ -103,28 +102,44 @@ fn of_app(app: &App, mut value: Value) -> Result<Report> {
     value["app"] = serde_json::from_slice(&app.to_json()).map_err(Failure::own)?;
 
     let mut text = format!("app     {} {}\n", app.name, app.version);
-    for (label, line) in [("", &app.description), ("license ", &app.license), ("language ", &app.language)] {
+    let about = [("about   ", &app.description), ("license ", &app.license), ("language ", &app.language)];
+    for (label, line) in about {
         if let Some(line) = line {
-            let _ = writeln!(text, "        {label}{line}");
+            let _ = writeln!(text, "{label}{line}");
         }
     }
     let _ = writeln!(text, "type    {}", app.kind.word());
     let _ = writeln!(text, "program {}", app.entrypoint);
-    let _ = writeln!(text, "files   {}", app.files.len());
-    text.push_str(&file_list(app));
+    let _ = writeln!(text, "files   {}\n{}", app.files.len(), file_list(app).trim_end());
     if requests.0.is_empty() {
         text.push_str("reaches for nothing\n");
     } else {
         text.push_str("reaches for\n");
-        requests.lines().iter().for_each(|line| {
-            let _ = writeln!(text, "        {line}");
-        });
     }
-    text.push_str("limits\n");
-    if let Some(limits) = value["app"]["limits"].as_object() {
-        for (name, limit) in limits.iter().filter(|(_, limit)| !limit.is_null()) {
+    for line in requests.lines() {
+        let _ = writeln!(text, "        {line}");
+    }
+    text.push_str(&limits(&app.limits));
+    Ok((value, text))
+}
+
+fn limits(limits: &AppLimits) -> String {
+    let bytes = |bytes: u64| indicatif::BinaryBytes(bytes).to_string();
+    let milliseconds = |limit: Option<u64>| limit.map(|limit| format!("{limit} ms"));
+    let list = [
+        ("memory", Some(bytes(limits.memory))),
+        ("stack", Some(bytes(limits.stack))),
+        ("descriptors", Some(limits.fds.to_string())),
+        ("processors", limits.cpu_milli.map(|milli| format!("{}.{:03}", milli / 1000, milli % 1000))),
+        ("processor time", milliseconds(limits.cpu_time_ms)),
+        ("time", milliseconds(limits.wall_ms)),
+        ("volume", Some(format!("{}, {} files", bytes(limits.disk), limits.inodes))),
+    ];
+    let mut text = String::from("at most\n");
+    for (name, limit) in list {
+        if let Some(limit) = limit {
             let _ = writeln!(text, "        {name} {limit}");
         }
     }
-    Ok((value, text))
+    text
 }
