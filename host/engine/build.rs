@@ -1,4 +1,4 @@
-//! Makes the bindings of `wasi:filesystem` out of the interface text that the `wasmtime-wasi` package carries, and tells
+//! Makes the bindings of `wasi:filesystem` and `wasi:sockets` out of the interface text that the `wasmtime-wasi` package carries, and tells
 //! the crate which target it is built for: native code in the cache is bound to it.
 //!
 //! The text is read where cargo keeps that package: what is implemented here is, word for word, the version that
@@ -20,11 +20,13 @@ const WIT: &str = "src/p2/wit";
 fn main() -> Result<(), Box<dyn Error>> {
     let metadata = metadata()?;
     let wit = wit_dir(&metadata).ok_or_else(|| format!("cargo metadata lists no package `{PACKAGE}`"))?;
-    if !wit.join("deps/filesystem.wit").is_file() {
-        return Err(format!("`{}` has no `deps/filesystem.wit`: was it moved?", wit.display()).into());
-    }
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out.join("wasi_filesystem.rs"), bindings(&wit))?;
+    for (package, replaced) in [("filesystem", FILESYSTEM), ("sockets", SOCKETS)] {
+        if !wit.join(format!("deps/{package}.wit")).is_file() {
+            return Err(format!("`{}` has no `deps/{package}.wit`: was it moved?", wit.display()).into());
+        }
+        fs::write(out.join(format!("wasi_{package}.rs")), bindings(&wit, package, replaced))?;
+    }
 
     println!("cargo::rustc-env=QYVOL_TARGET={}", env::var("TARGET")?);
     println!("cargo::rerun-if-changed=build.rs");
@@ -65,23 +67,42 @@ fn wit_dir(metadata: &Value) -> Option<PathBuf> {
     Some(Path::new(package["manifest_path"].as_str()?).parent()?.join(WIT))
 }
 
-/// The one invocation of `bindgen!`. Its `path` must be a literal, which is why the invocation is generated.
-fn bindings(wit: &Path) -> String {
-    format!(
-        r#"wasmtime::component::bindgen!({{
-    path: {wit:?},
-    world: "wasi:filesystem/imports",
-    imports: {{ default: trappable }},
-    trappable_error_type: {{
+/// What the bindings of `wasi:filesystem` take from elsewhere.
+const FILESYSTEM: &str = r#"
+    trappable_error_type: {
         "wasi:filesystem/types.error-code" => crate::component::error::FsError,
-    }},
-    with: {{
+    },
+    with: {
         "wasi:io": wasmtime_wasi_io::bindings::wasi::io,
         "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
         "wasi:filesystem/types.descriptor": crate::component::descriptor::Descriptor,
         "wasi:filesystem/types.directory-entry-stream": crate::component::descriptor::EntryStream,
-    }},
-    require_store_data_send: true,
+    },"#;
+
+/// What the bindings of `wasi:sockets` take from elsewhere.
+const SOCKETS: &str = r#"
+    trappable_error_type: {
+        "wasi:sockets/network.error-code" => crate::component::network::SocketError,
+    },
+    with: {
+        "wasi:io": wasmtime_wasi_io::bindings::wasi::io,
+        "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
+        "wasi:sockets/network.network": crate::component::network::Network,
+        "wasi:sockets/ip-name-lookup.resolve-address-stream": crate::component::network::Never,
+        "wasi:sockets/tcp.tcp-socket": crate::component::tcp::TcpSocket,
+        "wasi:sockets/udp.udp-socket": crate::component::udp::UdpSocket,
+        "wasi:sockets/udp.incoming-datagram-stream": crate::component::network::Never,
+        "wasi:sockets/udp.outgoing-datagram-stream": crate::component::network::Never,
+    },"#;
+
+/// An invocation of `bindgen!`. Its `path` must be a literal, which is why the invocation is generated.
+fn bindings(wit: &Path, package: &str, replaced: &str) -> String {
+    format!(
+        r#"wasmtime::component::bindgen!({{
+    path: {wit:?},
+    world: "wasi:{package}/imports",
+    imports: {{ default: trappable }},
+    require_store_data_send: true,{replaced}
 }});
 "#
     )

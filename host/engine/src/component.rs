@@ -25,8 +25,11 @@ mod open;
 mod run;
 mod start;
 mod state;
+mod stdin;
 mod stdio;
 mod streams;
+mod tcp;
+mod udp;
 
 pub use check::{Refusal, check};
 pub use limits::ComponentLimits;

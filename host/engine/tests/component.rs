@@ -334,6 +334,17 @@ fn the_network_is_denied() {
     for line in ran.lines() {
         assert!(line.ends_with("Err(PermissionDenied)"), "{line}");
     }
+    let address = "tcp://127.0.0.1:9".to_owned();
+    let denied: Vec<_> =
+        ran.denials.into_iter().map(|denial| (denial.call, denial.what, denial.right)).collect();
+    let expected = [
+        ("start-connect", address.clone(), Right::Connect(address)),
+        ("start-bind", "tcp://127.0.0.1:0".to_owned(), Right::Listen),
+        ("start-bind", "udp://127.0.0.1:0".to_owned(), Right::Listen),
+        ("resolve-addresses", "localhost".to_owned(), Right::Connect("localhost".into())),
+        ("resolve-addresses", "logger.svc".to_owned(), Right::Dial("logger".into())),
+    ];
+    assert_eq!(denied, expected);
 }
 
 #[test]

@@ -175,6 +175,11 @@ fn manifest_line(denial: &Denial) -> String {
         Right::Write(mount) if mount == "/" => "permissions: { fs: read-write }".to_owned(),
         Right::Write(mount) => format!("fs: [{{ mount: {mount}, mode: read-write }}]"),
         Right::Dial(name) => format!("permissions: {{ net: {{ connect: [\"service://{name}\"] }} }}"),
+        Right::Connect(url) if url.starts_with("tcp://") => {
+            format!("permissions: {{ net: {{ connect: [\"{url}\"] }} }}")
+        }
+        Right::Connect(url) if url.contains("://") => "permissions: { net: true }".to_owned(),
+        Right::Connect(name) => format!("permissions: {{ net: {{ connect: [\"https://{name}\"] }} }}"),
         Right::Listen => "permissions: { net: { listen: [\"tcp://127.0.0.1:8080\"] } }".to_owned(),
         _ => "permissions".to_owned(),
     }

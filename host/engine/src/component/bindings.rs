@@ -1,4 +1,5 @@
-//! `wasi:filesystem` as `bindgen!` writes it from the interface text of the `wasmtime-wasi` package; see `build.rs`.
+//! `wasi:filesystem` and `wasi:sockets` as `bindgen!` writes them from the interface text of the `wasmtime-wasi` package;
+//! see `build.rs`.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -8,6 +9,13 @@
     reason = "generated"
 )]
 
-include!(concat!(env!("OUT_DIR"), "/wasi_filesystem.rs"));
+mod filesystem {
+    include!(concat!(env!("OUT_DIR"), "/wasi_filesystem.rs"));
+}
 
-pub(super) use self::wasi::filesystem::{preopens, types};
+mod network {
+    include!(concat!(env!("OUT_DIR"), "/wasi_sockets.rs"));
+}
+
+pub(super) use self::filesystem::wasi::filesystem::{preopens, types};
+pub(super) use self::network::wasi::sockets;

@@ -1,5 +1,7 @@
 //! Errors of files on their way to the guest.
 
+use std::io;
+
 use qyv_vfs::Error;
 use wasmtime::component::ResourceTableError;
 use wasmtime_wasi_io::streams::StreamError;
@@ -41,6 +43,17 @@ impl From<ResourceTableError> for FsError {
 /// An error of a file stream. [`code_of`] gives the guest its code.
 pub(super) fn stream_error(error: Error) -> StreamError {
     StreamError::LastOperationFailed(wasmtime::Error::new(error))
+}
+
+/// An error of a standard stream, so that [`code_of`] knows it too.
+pub(super) fn host_stream_error(error: &io::Error) -> StreamError {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => StreamError::Closed,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => stream_error(Error::NOSPC),
+        io::ErrorKind::IsADirectory => stream_error(Error::ISDIR),
+        _ if error.raw_os_error() == Some(libc::EBADF) => stream_error(Error::BADF),
+        _ => stream_error(Error::IO),
+    }
 }
 
 /// The code inside an error of a stream, when the stream was a file's.

@@ -4,14 +4,13 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
-use wasmtime_wasi::p2::bindings::{cli, clocks, random, sockets};
+use wasmtime_wasi::p2::bindings::{cli, clocks, random};
 use wasmtime_wasi::random::WasiRandom;
-use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 use wasmtime_wasi_io::bindings::wasi::io;
 
-use super::bindings::{preopens, types};
+use super::bindings::{preopens, sockets, types};
 use super::filesystem::HasFiles;
-use super::network::{HasNoNames, NoNames};
+use super::network::HasNetwork;
 use super::state::ComponentView;
 
 /// Every interface that is linked, without its version (all 0.2). `check` refuses the others by name.
@@ -90,14 +89,13 @@ fn link_cli<T: ComponentView>(l: &mut Linker<T>) -> wasmtime::Result<()> {
     cli::terminal_stderr::add_to_linker::<T, WasiCli>(l, |t| t.component().cli())
 }
 
-/// Sockets whose making is `access-denied`, so that nothing can be done with them.
 fn link_sockets<T: ComponentView>(l: &mut Linker<T>) -> wasmtime::Result<()> {
     let options = sockets::network::LinkOptions::default();
-    sockets::network::add_to_linker::<T, WasiSockets>(l, &options, |t| t.component().sockets())?;
-    sockets::instance_network::add_to_linker::<T, WasiSockets>(l, |t| t.component().sockets())?;
-    sockets::tcp_create_socket::add_to_linker::<T, WasiSockets>(l, |t| t.component().sockets())?;
-    sockets::tcp::add_to_linker::<T, WasiSockets>(l, |t| t.component().sockets())?;
-    sockets::udp_create_socket::add_to_linker::<T, WasiSockets>(l, |t| t.component().sockets())?;
-    sockets::udp::add_to_linker::<T, WasiSockets>(l, |t| t.component().sockets())?;
-    sockets::ip_name_lookup::add_to_linker::<T, HasNoNames>(l, |t| NoNames(t.component().table()))
+    sockets::network::add_to_linker::<T, HasNetwork>(l, &options, |t| t.component().network())?;
+    sockets::instance_network::add_to_linker::<T, HasNetwork>(l, |t| t.component().network())?;
+    sockets::tcp_create_socket::add_to_linker::<T, HasNetwork>(l, |t| t.component().network())?;
+    sockets::tcp::add_to_linker::<T, HasNetwork>(l, |t| t.component().network())?;
+    sockets::udp_create_socket::add_to_linker::<T, HasNetwork>(l, |t| t.component().network())?;
+    sockets::udp::add_to_linker::<T, HasNetwork>(l, |t| t.component().network())?;
+    sockets::ip_name_lookup::add_to_linker::<T, HasNetwork>(l, |t| t.component().network())
 }

@@ -1,7 +1,7 @@
 //! Runs a component from its start to its end, as [`Program::run`](crate::Program::run) does with a module.
 
 use std::future::{Future, poll_fn};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::pin::pin;
 use std::task::Poll;
 
@@ -16,6 +16,7 @@ use super::limits::ComponentLimits;
 use super::link::add_to_linker;
 use super::run::Prepared;
 use super::state::{ComponentConfig, ComponentState, ComponentView};
+use super::stdin::HostStdin;
 use super::stdio::SinkStream;
 use crate::interrupt::Interrupt;
 use crate::limits::Limiter;
@@ -44,7 +45,8 @@ pub(crate) fn run(engine: &Engine, component: &Component, start: Start<'_>) -> R
     add_to_linker(&mut linker)?;
     let prepared = Prepared::new(&linker, component)?;
     let Start { process, stdio, memory, interrupt, watchdog, coredump } = start;
-    let state = ComponentState::new(config(process.into_parts(), stdio)).map_err(wasmtime::Error::new)?;
+    let state =
+        ComponentState::new(config(process.into_parts(), stdio, &interrupt)).map_err(wasmtime::Error::new)?;
     let mut store = Store::new(engine, Guest { component: state, limiter: Limiter::new(memory.clone()) });
     store.limiter(|guest| &mut guest.limiter);
     interrupt_at_epochs(&mut store, &interrupt, watchdog);
@@ -54,8 +56,6 @@ pub(crate) fn run(engine: &Engine, component: &Component, start: Start<'_>) -> R
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(wasmtime::Error::new)?;
     let result = runtime.block_on(until_stopped(&interrupt, prepared.run(&mut store)));
-    // A thread that still waits for standard input must not be waited for.
-    runtime.shutdown_background();
     let (ending, trap, coredump_error) = match result {
         Ok(code) => (Ending::Exited(code.into()), None, None),
         Err(error) => {
@@ -71,24 +71,30 @@ pub(crate) fn run(engine: &Engine, component: &Component, start: Start<'_>) -> R
     Ok(Finished { ending, trap, denials, memory_peak: memory.peak(), coredump_error })
 }
 
-fn config(parts: Parts, stdio: Stdio) -> ComponentConfig {
+fn config(parts: Parts, stdio: Stdio, interrupt: &Interrupt) -> ComponentConfig {
     let Parts { args, env, vfs, preopens, fds } = parts;
     let stdin: Box<dyn StdinStream + Sync> =
-        if stdio.stdin { Box::new(wasmtime_wasi::cli::stdin()) } else { Box::new(tokio::io::empty()) };
+        if stdio.stdin { Box::new(HostStdin) } else { Box::new(tokio::io::empty()) };
     ComponentConfig {
         args,
         env,
         vfs,
         preopens,
         stdin,
-        stdout: output(stdio.stdout),
-        stderr: output(stdio.stderr),
+        stdout: output(stdio.stdout, rustix::stdio::stdout(), interrupt),
+        stderr: output(stdio.stderr, rustix::stdio::stderr(), interrupt),
         limits: ComponentLimits::with_descriptors(fds.saturating_sub(STANDARD_STREAMS)),
     }
 }
 
-fn output(output: Output) -> Box<dyn StdoutStream + Sync> {
-    Box::new(SinkStream::new(output.sink, output.kind == StreamKind::Terminal))
+/// A full sink is waited for as in modules: it ends in `descriptor`.
+fn output(
+    output: Output,
+    descriptor: BorrowedFd<'static>,
+    interrupt: &Interrupt,
+) -> Box<dyn StdoutStream + Sync> {
+    let stream = SinkStream::new(output.sink, output.kind == StreamKind::Terminal);
+    Box::new(stream.waiting(descriptor, interrupt.clone()))
 }
 
 /// Polls a guest until it is over, or is asked to stop while it waits for something. (While it computes, it notices

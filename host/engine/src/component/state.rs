@@ -8,6 +8,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::filesystem::{Files, FilesView};
 use super::limits::ComponentLimits;
+use super::network::NetworkView;
 use super::open::Tree;
 
 /// What a component is given. It gets nothing else: no host environment, no host path, no network.
@@ -59,7 +60,6 @@ impl ComponentState {
         let denials = Denials::new(preopens.iter().map(|(path, _)| path.as_str()));
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.resources);
-        // Networks are off unless allowed; saying so here keeps it true whatever the default becomes.
         let wasi = WasiCtx::builder()
             .args(&args)
             .envs(&env)
@@ -67,10 +67,6 @@ impl ComponentState {
             .stdout(stdout)
             .stderr(stderr)
             .max_random_size(limits.random_bytes)
-            .allow_tcp(false)
-            .allow_udp(false)
-            .allow_ip_name_lookup(false)
-            .socket_addr_check(|_, _| Box::pin(async { false }))
             .build();
         Ok(Self { wasi, table, files: Files { tree, preopens }, denials, limits })
     }
@@ -87,6 +83,10 @@ impl ComponentState {
 
     pub(super) fn files(&mut self) -> FilesView<'_> {
         FilesView { files: &self.files, table: &mut self.table, denials: &mut self.denials }
+    }
+
+    pub(super) fn network(&mut self) -> NetworkView<'_> {
+        NetworkView { table: &mut self.table, denials: &mut self.denials }
     }
 
     pub(super) fn table(&mut self) -> &mut ResourceTable {

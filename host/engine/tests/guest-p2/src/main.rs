@@ -175,6 +175,7 @@ fn net() -> Result<(), String> {
     kinds("listen", TcpListener::bind("127.0.0.1:0"));
     kinds("udp", UdpSocket::bind("127.0.0.1:0"));
     kinds("name", "localhost:80".to_socket_addrs());
+    kinds("service", TcpStream::connect("logger.svc:80"));
     Ok(())
 }
 
