@@ -35,4 +35,35 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run an app
     Run(Box<commands::run::Run>),
+    /// Say everything that is wrong with an app, and what it asks for
+    Check(commands::check::Check),
+    /// Say which rights a program needs, from what it imports
+    Caps(commands::caps::Caps),
+    /// Make the folder of a new app
+    New(commands::new::New),
+    /// Compile an app's program (Rust, by cargo)
+    Build(commands::build::Build),
+    /// Pack an app into one file
+    Pack(Box<commands::pack::Pack>),
+    /// Make a key to sign bundles with
+    Keygen(commands::keygen::Keygen),
+    /// Sign a bundle
+    Sign(commands::sign::Sign),
+    /// Check that a bundle is whole and signed by a key that you trust
+    Verify(commands::verify::Verify),
+    /// Say which keys may sign for which apps
+    Trust(commands::trust::Trust),
+    /// Show what an app is, what it reaches for, and who signed it
+    Inspect(commands::inspect::Inspect),
+    /// Take the files out of a bundle
+    Unpack(commands::unpack::Unpack),
+    /// Look after the native code that is kept of compiled programs
+    Cache(commands::cache::Cache),
+    /// Say which walls really stand on this host, and what is in the way
+    Doctor(commands::doctor::Doctor),
+    /// Print completions for a shell
+    Completions(commands::completions::Completions),
+    /// Write the man pages
+    #[command(hide = true)]
+    Man(commands::man::Man),
 }

@@ -3,15 +3,21 @@
 //! What was typed is in [`cli`]; each command is a module of [`commands`]. A command writes its data to standard output
 //! and everything else to standard error, and returns the process's exit code.
 
+mod atomic;
+mod caps;
 mod cli;
 mod commands;
 mod failure;
 mod folders;
+mod keys;
+mod look;
 mod output;
+mod packing;
 mod progress;
 mod run;
 mod target;
 mod terminal;
+mod unpacking;
 
 use std::process::ExitCode;
 

@@ -1,8 +1,9 @@
 //! Writing to people: standard error, in colours only on a terminal that wants them.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{IsTerminal as _, Write};
 
 use crate::failure::Failure;
+use crate::terminal::TerminalFilter;
 
 /// Prints a failure and how to mend it.
 pub(crate) fn failure(failure: &Failure) {
@@ -48,7 +49,19 @@ fn labelled(label: &str, style: &str, message: &str) {
 
 /// A closed standard error is no reason to fail.
 fn note_raw(text: &str) {
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    let stderr = std::io::stderr().lock();
+    let on_terminal = stderr.is_terminal();
+    let _ = write(stderr, on_terminal, text);
+}
+
+/// Messages and reports name files, imports and functions: on a terminal, those must not command it.
+fn write(mut stream: impl Write, on_terminal: bool, text: &str) -> std::io::Result<()> {
+    if on_terminal {
+        TerminalFilter::new(&mut stream).write_all(text.as_bytes())?;
+    } else {
+        stream.write_all(text.as_bytes())?;
+    }
+    stream.flush()
 }
 
 /// Prints a report as one line of JSON to standard output.
@@ -58,8 +71,9 @@ pub(crate) fn json(value: &serde_json::Value) -> crate::failure::Result<()> {
 
 /// Prints data to standard output. A reader that left (`| head`) is success, as for other tools.
 pub(crate) fn data(text: &str) -> crate::failure::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    let stdout = std::io::stdout().lock();
+    let on_terminal = stdout.is_terminal();
+    match write(stdout, on_terminal, text) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::own(format!("cannot write to standard output: {error}"))),
         Ok(()) => Ok(()),

@@ -2,7 +2,7 @@
 
 pub(crate) mod bundle;
 pub(crate) mod folder;
-mod module;
+pub(crate) mod module;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,31 +55,52 @@ pub(crate) struct Accept {
     pub(crate) unsigned: bool,
 }
 
+/// What kind of app a path names.
+pub(crate) enum Found {
+    /// A manifest at this path, which is the given one or lies in the given folder.
+    Manifest(PathBuf),
+    Bundle,
+    Module,
+}
+
+/// Opens what `path` names, to run it.
+///
+/// # Errors
+///
+/// As [`find`], and when it does not hold together or is not vouched for.
+pub(crate) fn open(path: &Path, accept: Accept) -> Result<Target> {
+    match find(path)? {
+        Found::Manifest(manifest) => folder::open(&manifest),
+        Found::Bundle => bundle::open(path, accept),
+        Found::Module => module::open(path),
+    }
+}
+
 /// Finds what `path` names: a `.qyv`, `.qyvbin`, `.wasm`, `.wat`, or a folder with one manifest.
 ///
 /// # Errors
 ///
 /// 127 when there is nothing; 126 when it is nothing that can run.
-pub(crate) fn open(path: &Path, accept: Accept) -> Result<Target> {
+pub(crate) fn find(path: &Path) -> Result<Found> {
     let metadata = std::fs::metadata(path).map_err(|error| Failure::at_path("open", path, &error))?;
     if metadata.is_dir() {
-        return folder::open(&folder::the_manifest(path)?);
+        return folder::the_manifest(path).map(Found::Manifest);
     }
     if !metadata.is_file() {
         return Err(Failure::refused(format!("`{}` is neither a file nor a folder", path.display())));
     }
     match path.extension().and_then(|extension| extension.to_str()) {
-        Some("qyv") => folder::open(path),
-        Some("qyvbin") => bundle::open(path, accept),
-        Some("wasm" | "wat") => module::open(path),
+        Some("qyv") => Ok(Found::Manifest(path.to_owned())),
+        Some("qyvbin") => Ok(Found::Bundle),
+        Some("wasm" | "wat") => Ok(Found::Module),
         Some("cwasm") => Err(Failure::refused(format!("`{}` is native code", path.display()))
             .hint("native code is never loaded from outside; run the `.wasm` it was made from")),
         Some("age") => Err(Failure::refused(format!("`{}` is encrypted", path.display()))
             .hint(format!("decrypt it first: `qyvol unpack --decrypt {}`", path.display()))),
         // A name says little; the first bytes decide.
         _ => match beginning(path)? {
-            b if b.starts_with(b"\0asm") => module::open(path),
-            b if b.starts_with(&qyv_spec::bundle::limits::MAGIC) => bundle::open(path, accept),
+            b if b.starts_with(b"\0asm") => Ok(Found::Module),
+            b if b.starts_with(&qyv_spec::bundle::limits::MAGIC) => Ok(Found::Bundle),
             b if b.starts_with(b"\x7fELF") => {
                 Err(Failure::refused(format!("`{}` is native code, no WebAssembly", path.display())))
             }
@@ -145,20 +166,7 @@ pub(crate) fn resolve(
     })
 }
 
-/// Writes a file so that it is there whole or not at all: to a temporary name, synced, renamed, the folder synced.
+/// Writes a file so that it is there whole or not at all, for its owner alone.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    use std::io::Write as _;
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let write = || {
-        std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        std::fs::File::open(folder)?.sync_all()
-    };
-    write().map_err(|error: std::io::Error| Failure::at_path("write", path, &error))
+    crate::atomic::write(path, bytes, crate::atomic::Readers::Owner, crate::atomic::Existing::Replaced)
 }

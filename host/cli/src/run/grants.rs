@@ -66,12 +66,18 @@ fn capped(policy: &Policy, wanted: &AppLimits, asked: &AppLimits) -> Result<AppL
     Ok(policy.cap(wanted))
 }
 
-/// The policy of this host, or without one that of this user.
+/// The policy of this host, or without one that of this user; the empty one without either.
 fn policy() -> Result<Policy> {
+    Ok(policy_file()?.map(|(_, policy)| policy).unwrap_or_default())
+}
+
+/// The policy in force, and the file that it is in.
+pub(crate) fn policy_file() -> Result<Option<(PathBuf, Policy)>> {
     for path in [PathBuf::from(HOST_POLICY), crate::folders::config()?.join("policy.yaml")] {
         match read_bounded(&path, MANIFEST_BYTES_MAX as u64, "a policy") {
             Ok(bytes) => {
-                return Policy::from_yaml_bytes(&bytes, &path.display().to_string()).map_err(|errors| {
+                let policy = Policy::from_yaml_bytes(&bytes, &path.display().to_string());
+                return policy.map(|policy| Some((path, policy))).map_err(|errors| {
                     Failure::refused(crate::output::manifest_errors(&errors, crate::output::colours()))
                 });
             }
@@ -79,7 +85,7 @@ fn policy() -> Result<Policy> {
             Err(failure) => return Err(failure),
         }
     }
-    Ok(Policy::default())
+    Ok(None)
 }
 
 /// What the key that signed a bundle may grant without a question.
