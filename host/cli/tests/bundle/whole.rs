@@ -38,17 +38,27 @@ fn a_full_disk_leaves_what_was_there() {
 }
 
 #[test]
-fn a_device_is_not_replaced() {
+fn only_regular_files_are_replaced() {
+    // Never tried on a real device: whoever breaks this, perhaps as root, shall not lose `/dev/null`.
     let desk = Desk::with_app();
-    for device in ["/dev/full", "/dev/null"] {
-        let text = format!("error: cannot write `{device}`: what is there is not a regular file\n");
-        desk.fails(&["pack", "hello.qyv", "-o", device], 125, &text);
+    desk.write("elsewhere", "theirs");
+    assert!(desk.command("mkfifo").arg("pipe").status().unwrap().success());
+    std::os::unix::fs::symlink(desk.path("elsewhere"), desk.path("work/link")).unwrap();
+    for name in ["pipe", "link", "data"] {
+        let text = format!("error: cannot write `{name}`: what is there is not a regular file\n");
+        desk.fails(&["pack", "hello.qyv", "-o", name], 125, &text);
     }
-    use std::os::unix::fs::FileTypeExt as _;
-    assert!(std::fs::metadata("/dev/full").unwrap().file_type().is_char_device());
+    assert_eq!(desk.read("elsewhere"), b"theirs");
+    assert!(desk.path("work/link").is_symlink());
+    assert_eq!(desk.names("work"), ["data", "hello.qyv", "link", "main.wat", "pipe"]);
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_a_failure() {
+    let desk = Desk::with_app();
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let said = desk.command(qyvol()).args(["pack", "hello.qyv", "--list"]).stdout(full).output().unwrap();
-    assert_eq!(said.status.code(), Some(125), "a report that could not be written is a failure");
+    assert_eq!(said.status.code(), Some(125), "{said:?}");
 }
 
 #[test]
