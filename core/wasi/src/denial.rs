@@ -55,9 +55,11 @@ impl Denials {
     }
 
     /// Records that `call` on `what` was refused for want of `right`.
-    pub fn record(&mut self, call: &'static str, mut what: String, right: Right) {
-        if what.len() > DENIAL_BYTES_MAX {
-            what.truncate(what.floor_char_boundary(DENIAL_BYTES_MAX));
+    pub fn record(&mut self, call: &'static str, mut what: String, mut right: Right) {
+        cut(&mut what);
+        match &mut right {
+            Right::Write(name) | Right::Dial(name) | Right::Connect(name) => cut(name),
+            Right::Files | Right::Listen => {}
         }
         let same = |old: &&mut Denial| old.call == call && old.what == what && old.right == right;
         if let Some(old) = self.list.iter_mut().find(same) {
@@ -100,6 +102,14 @@ impl Denials {
     }
 }
 
+/// Cuts a text to [`DENIAL_BYTES_MAX`] bytes, and lets go of the rest: a guest may have given megabytes.
+fn cut(text: &mut String) {
+    if text.len() > DENIAL_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(DENIAL_BYTES_MAX));
+    }
+    text.shrink_to_fit();
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::format;
@@ -126,5 +136,22 @@ mod tests {
         denials.record("path_open", format!("a{}", "é".repeat(DENIAL_BYTES_MAX)), Right::Listen);
         assert_eq!(denials.list()[0].what.len(), DENIAL_BYTES_MAX);
         assert_eq!(denials.list()[1].what.len(), DENIAL_BYTES_MAX - 1);
+    }
+
+    #[test]
+    fn nothing_long_is_kept() {
+        let mut denials = Denials::new(["/"]);
+        let name = "n".repeat(1 << 20);
+        let root = Origin::preopen("/");
+        assert_eq!(denials.refuse_service("open-at", &root, &["svc/", &name].concat()), Err(Error::ACCES));
+        assert_eq!(denials.refuse_files("open-at", &name), Error::ACCES);
+        denials.record("resolve-addresses", name.clone(), Right::Connect(name));
+        assert_eq!(denials.list().len(), 3);
+        for denial in denials.list() {
+            assert!(denial.what.capacity() <= DENIAL_BYTES_MAX);
+            if let Right::Dial(name) | Right::Connect(name) = &denial.right {
+                assert!(name.capacity() <= DENIAL_BYTES_MAX);
+            }
+        }
     }
 }

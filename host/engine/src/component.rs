@@ -12,6 +12,8 @@
 //! let code = prepared.run(&mut store).await?;
 //! ```
 
+#[cfg(test)]
+mod attacks;
 mod bindings;
 mod check;
 mod convert;

@@ -138,21 +138,13 @@ impl instance_network::Host for NetworkView<'_> {
 impl ip_name_lookup::Host for NetworkView<'_> {
     fn resolve_addresses(&mut self, _: Resource<Network>, name: String) -> SocketResult<Resource<Never>> {
         let right = match name.strip_suffix(".svc") {
-            Some(service) => Right::Dial(short(service)),
-            None => Right::Connect(short(&name)),
+            Some(service) => Right::Dial(service.to_owned()),
+            None => Right::Connect(name.clone()),
         };
         self.denials.record("resolve-addresses", name, right);
         Err(ErrorCode::AccessDenied.into())
     }
 }
-
-/// A name as far as it is kept. No name of a host is longer.
-fn short(name: &str) -> String {
-    name[..name.floor_char_boundary(NAME_BYTES_MAX)].to_owned()
-}
-
-/// Bytes of a name that was looked up that are kept.
-const NAME_BYTES_MAX: usize = 253;
 
 impl ip_name_lookup::HostResolveAddressStream for NetworkView<'_> {
     fn resolve_next_address(&mut self, stream: Resource<Never>) -> SocketResult<Option<IpAddress>> {

@@ -128,3 +128,74 @@ impl AsyncWrite for SinkStream {
         self.poll_flush(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsFd as _, OwnedFd};
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use rustix::pipe::{PipeFlags, pipe_with};
+
+    use super::*;
+    use crate::Reason;
+
+    /// Writes to a pipe that says `WouldBlock` when it is full.
+    struct Pipe(&'static OwnedFd);
+
+    impl Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(rustix::io::write(self.0, bytes)?)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The reading end, and a stream into the other.
+    fn pipe(interrupt: &Interrupt) -> (OwnedFd, SinkStream) {
+        let (reader, writer) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).unwrap();
+        let writer: &'static OwnedFd = Box::leak(Box::new(writer));
+        let stream = SinkStream::new(Arc::new(Mutex::new(Pipe(writer))), false);
+        (reader, stream.waiting(writer.as_fd(), interrupt.clone()))
+    }
+
+    #[test]
+    fn a_full_pipe_is_waited_for() {
+        let interrupt = Interrupt::new().unwrap();
+        let (reader, mut stream) = pipe(&interrupt);
+        let total = 10 * WRITE_PERMIT;
+        let thread = std::thread::spawn(move || {
+            let (mut seen, mut buffer) = (0, vec![0; 5000]);
+            while seen < total {
+                match rustix::io::read(&reader, &mut buffer) {
+                    Ok(count) => seen += count,
+                    Err(_) => std::thread::sleep(Duration::from_millis(1)),
+                }
+            }
+            seen
+        });
+        for _ in 0..10 {
+            stream.write(vec![7; WRITE_PERMIT].into()).unwrap();
+        }
+        assert_eq!(thread.join().unwrap(), total);
+        // The reader is gone.
+        assert!(matches!(stream.write(vec![7].into()), Err(StreamError::Closed)));
+    }
+
+    #[test]
+    fn a_stop_ends_the_wait() {
+        let interrupt = Interrupt::new().unwrap();
+        let (_reader, mut stream) = pipe(&interrupt);
+        let stopper = interrupt.clone();
+        let thread = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            stopper.raise(Reason::Terminate);
+        });
+        let ended = (0..100).find_map(|_| stream.write(vec![7; WRITE_PERMIT].into()).err());
+        thread.join().unwrap();
+        let Some(StreamError::Trap(error)) = ended else { panic!("{ended:?}") };
+        assert!(error.is::<Stopped>());
+    }
+}
