@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use qyvol_engine::Ending;
+
 /// The exit codes of qyvol's own failures; those of a run are [`qyvol_engine::Ending::exit_code`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
@@ -15,6 +17,11 @@ pub(crate) enum Code {
     Refused = 126,
     /// No such app, file or command.
     NotFound = 127,
+    /// Stopped before the app began, with the code that a running app would have had.
+    TimedOut = 124,
+    Interrupted = 130,
+    Limit = 137,
+    Terminated = 143,
 }
 
 /// A failure with its exit code and how to mend it.
@@ -58,6 +65,18 @@ impl Failure {
         Self::new(Code::Usage, "usage", message)
     }
 
+    /// Stopped before the app began.
+    fn stopped(ending: Ending, error: &qyvol_engine::Error) -> Self {
+        let code = match ending {
+            Ending::TimedOut => Code::TimedOut,
+            Ending::Interrupted => Code::Interrupted,
+            Ending::Terminated => Code::Terminated,
+            Ending::Limit(_) => Code::Limit,
+            Ending::Exited(_) | Ending::Trapped => Code::Own,
+        };
+        Self::new(code, ending.cause(), error)
+    }
+
     /// The error of an operation on a path: absent files are 127, those that may not be read 126.
     pub(crate) fn at_path(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         let message = format!("cannot {what} `{}`: {error}", path.display());
@@ -92,6 +111,7 @@ impl From<qyvol_engine::Error> for Failure {
             E::MissingImports(_) => {
                 Self::refused(&error).hint("`qyvol caps` tells for which world the program was built")
             }
+            E::Stopped(reason) => Self::stopped(reason.ending(), &error),
             E::Memory => Self::refused(&error).hint("raise it with `--limit memory=SIZE` or in the manifest"),
             _ => Self::own(&error),
         }

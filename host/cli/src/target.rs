@@ -23,6 +23,7 @@ pub(crate) struct Target {
 }
 
 /// Where an app came from, which decides what it may ask for.
+#[expect(clippy::large_enum_variant, reason = "a process has one")]
 pub(crate) enum Origin {
     /// A bare module, without a manifest: it asks for nothing.
     Module,

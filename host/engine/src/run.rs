@@ -1,8 +1,5 @@
 //! Running a program from its start to its end.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use qyv_vfs::Budget;
@@ -30,8 +27,6 @@ pub struct Start<'a> {
     pub interrupt: Interrupt,
     /// Who watches its time, when it has limits of time.
     pub watchdog: Option<&'a Watchdog>,
-    /// Where to write a core dump when it traps; needs [`Settings::coredump`](crate::Settings::coredump).
-    pub coredump: Option<PathBuf>,
 }
 
 /// How a run went.
@@ -45,8 +40,9 @@ pub struct Finished {
     pub denials: Vec<Denial>,
     /// The most memory it ever held, in bytes.
     pub memory_peak: u64,
-    /// Why the core dump that was asked for could not be written.
-    pub coredump_error: Option<String>,
+    /// The core dump of a guest that trapped, under [`Settings::coredump`](crate::Settings::coredump). It is handed out
+    /// and not written here: the guest's thread may be walled off from the host's files.
+    pub coredump: Option<Vec<u8>>,
 }
 
 impl Program {
@@ -78,21 +74,19 @@ impl Program {
         if let Some(reason) = start.interrupt.reason() {
             return Err(Error::Stopped(reason));
         }
-        let (ending, trap, coredump_error) = match enter(&mut store, linked) {
+        let (ending, trap, coredump) = match enter(&mut store, linked) {
             Ok(()) => (Ending::Exited(0), None, None),
             Err(Failed::NotStarted(error)) => return Err(error),
             Err(Failed::Ended(error)) => {
                 let refused = store.data().limiter.refused() || memory.refused() > 0;
                 let ending = ending_of(&error, refused);
                 let trapped = matches!(ending, Ending::Trapped | Ending::Limit(Limit::Memory));
-                let coredump = start.coredump.filter(|_| trapped);
-                let coredump_error =
-                    coredump.and_then(|path| write_coredump(&mut store, &error, &path).err());
-                (ending, trapped.then(|| trap::describe(&error)), coredump_error)
+                let coredump = coredump(&mut store, &error);
+                (ending, trapped.then(|| trap::describe(&error)), coredump)
             }
         };
         let denials = store.data().process.denials().to_vec();
-        Ok(Finished { ending, trap, denials, memory_peak: memory.peak(), coredump_error })
+        Ok(Finished { ending, trap, denials, memory_peak: memory.peak(), coredump })
     }
 }
 
@@ -150,21 +144,7 @@ pub(crate) fn ending_of(error: &wasmtime::Error, refused: bool) -> Ending {
     Ending::Trapped
 }
 
-pub(crate) fn write_coredump<T>(
-    store: &mut Store<T>,
-    error: &wasmtime::Error,
-    path: &std::path::Path,
-) -> std::result::Result<(), String> {
-    let dump = error
-        .downcast_ref::<wasmtime::WasmCoreDump>()
-        .ok_or("the engine kept nothing to dump")?
-        .serialize(store, "guest");
-    let write = || {
-        let partial = path.with_extension("partial");
-        let mut file = File::create(&partial)?;
-        file.write_all(&dump)?;
-        file.sync_all()?;
-        std::fs::rename(&partial, path)
-    };
-    write().map_err(|error| format!("`{}`: {error}", path.display()))
+/// The core dump of a guest that ended with `error`, if the engine kept what it needs.
+pub(crate) fn coredump<T>(store: &mut Store<T>, error: &wasmtime::Error) -> Option<Vec<u8>> {
+    Some(error.downcast_ref::<wasmtime::WasmCoreDump>()?.serialize(store, "guest"))
 }

@@ -79,11 +79,6 @@ pub(crate) fn scan(wasm: &[u8]) -> Result<Scan, String> {
 }
 
 impl Scan {
-    /// Whether anything is imported from `module`.
-    pub(crate) fn imports_from(&self, module: &str) -> bool {
-        self.names_from(module).next().is_some()
-    }
-
     /// The names that are imported from `module`.
     pub(crate) fn names_from<'a>(&'a self, module: &'a str) -> impl Iterator<Item = &'a str> {
         self.imports

@@ -199,7 +199,7 @@ impl Findings {
         } else {
             for problem in &self.problems {
                 let failure = Failure::found(&problem.message);
-                let failure = problem.mend.iter().fold(failure, |failure, mend| failure.hint(mend));
+                let failure = problem.mend.iter().fold(failure, Failure::hint);
                 output::failure(&failure);
             }
         }

@@ -174,14 +174,7 @@ fn run_guest(options: &Run, report: &Report, prepared: Prepared) -> Result<Finis
         .vfs(files.vfs)
         .build()
         .map_err(|error| Failure::refused(format!("the arguments or the environment do not fit: {error}")))?;
-    let start = Start {
-        process,
-        stdio: stdio(options),
-        memory,
-        interrupt,
-        watchdog: Some(&watchdog),
-        coredump: options.coredump.clone(),
-    };
+    let start = Start { process, stdio: stdio(options), memory, interrupt, watchdog: Some(&watchdog) };
     Ok(program.run(start)?)
 }
 

@@ -24,6 +24,7 @@ pub(crate) struct Report {
     place: Place,
     start: Instant,
     wall: Mutex<Option<Wall>>,
+    coredump: Option<PathBuf>,
 }
 
 /// Where reports go.
@@ -36,7 +37,7 @@ struct Place {
 impl Report {
     pub(crate) fn new(options: &Run) -> Self {
         let place = Place { status_file: options.status_file.clone(), json: options.json };
-        Self { place, start: Instant::now(), wall: Mutex::new(None) }
+        Self { place, start: Instant::now(), wall: Mutex::new(None), coredump: options.coredump.clone() }
     }
 
     /// Remembers whether the second wall stands.
@@ -57,12 +58,21 @@ impl Report {
 
     /// Reports a run that came to its end.
     pub(crate) fn finished(&self, finished: &Finished) -> ExitCode {
+        self.write_coredump(finished);
         let wall = self.wall.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.place.write(&status(&finished.ending, self.start, Some(finished), wall.as_ref()));
         if !self.place.json {
             print(finished);
         }
         ExitCode::from(finished.ending.exit_code())
+    }
+
+    fn write_coredump(&self, finished: &Finished) {
+        if let (Some(path), Some(dump)) = (&self.coredump, &finished.coredump)
+            && let Err(failure) = crate::target::write_atomically(path, dump)
+        {
+            output::warning(&format!("the core dump was not written: {}", failure.message));
+        }
     }
 
     /// Reports a run that did not begin.
@@ -142,9 +152,6 @@ fn print(finished: &Finished) {
     }
     if finished.ending.is_clipped() {
         output::warning(&format!("{}; a shell sees at most 255, so this is 1", finished.ending));
-    }
-    if let Some(error) = &finished.coredump_error {
-        output::warning(&format!("the core dump was not written: {error}"));
     }
     for denial in &finished.denials {
         print_denial(denial);

@@ -21,7 +21,7 @@ use super::stdio::SinkStream;
 use crate::interrupt::Interrupt;
 use crate::limits::Limiter;
 use crate::preview1::Stopped;
-use crate::run::{ending_of, interrupt_at_epochs, write_coredump};
+use crate::run::{coredump, ending_of, interrupt_at_epochs};
 use crate::{Ending, Error, Finished, Limit, Output, Result, Start, Stdio, trap};
 
 /// The data of a store that runs a component.
@@ -44,7 +44,7 @@ pub(crate) fn run(engine: &Engine, component: &Component, start: Start<'_>) -> R
     let mut linker = Linker::new(engine);
     add_to_linker(&mut linker)?;
     let prepared = Prepared::new(&linker, component)?;
-    let Start { process, stdio, memory, interrupt, watchdog, coredump } = start;
+    let Start { process, stdio, memory, interrupt, watchdog } = start;
     let state =
         ComponentState::new(config(process.into_parts(), stdio, &interrupt)).map_err(wasmtime::Error::new)?;
     let mut store = Store::new(engine, Guest { component: state, limiter: Limiter::new(memory.clone()) });
@@ -56,19 +56,18 @@ pub(crate) fn run(engine: &Engine, component: &Component, start: Start<'_>) -> R
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(wasmtime::Error::new)?;
     let result = runtime.block_on(until_stopped(&interrupt, prepared.run(&mut store)));
-    let (ending, trap, coredump_error) = match result {
+    let (ending, trap, coredump) = match result {
         Ok(code) => (Ending::Exited(code.into()), None, None),
         Err(error) => {
             let refused = store.data().limiter.refused() || memory.refused() > 0;
             let ending = ending_of(&error, refused);
             let trapped = matches!(ending, Ending::Trapped | Ending::Limit(Limit::Memory));
-            let coredump = coredump.filter(|_| trapped);
-            let coredump_error = coredump.and_then(|path| write_coredump(&mut store, &error, &path).err());
-            (ending, trapped.then(|| trap::describe(&error)), coredump_error)
+            let coredump = coredump(&mut store, &error);
+            (ending, trapped.then(|| trap::describe(&error)), coredump)
         }
     };
     let denials = store.data().component.denials().to_vec();
-    Ok(Finished { ending, trap, denials, memory_peak: memory.peak(), coredump_error })
+    Ok(Finished { ending, trap, denials, memory_peak: memory.peak(), coredump })
 }
 
 fn config(parts: Parts, stdio: Stdio, interrupt: &Interrupt) -> ComponentConfig {
@@ -184,7 +183,6 @@ mod tests {
             memory: Budget::new(1 << 20),
             interrupt,
             watchdog: None,
-            coredump: None,
         };
         let finished = run(&engine, &component, start).unwrap();
         thread.join().unwrap();

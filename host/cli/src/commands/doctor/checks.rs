@@ -13,8 +13,9 @@ use super::Checked;
 use crate::failure::Failure;
 use crate::folders;
 
-/// The smallest program, as bytes.
-const EMPTY_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+/// The smallest program: a `_start` that does nothing.
+const SMALLEST: &[u8] =
+    b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x07\x0a\x01\x06_start\0\0\x0a\x04\x01\x02\0\x0b";
 /// How long its compilation may take.
 const COMPILE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Less room than this for the cache is little: a large program's native code has 200 MiB.
@@ -117,7 +118,7 @@ fn compiler() -> Checked {
         let mut compiler = Compiler::this_program(crate::cli::COMPILE_ARGUMENT).map_err(Failure::own)?;
         compiler.timeout = COMPILE_TIMEOUT;
         let interrupt = Interrupt::new().map_err(Failure::own)?;
-        let source = Source { hash: qyvol_engine::hash(EMPTY_MODULE), bytes: &|| Ok(EMPTY_MODULE.to_vec()) };
+        let source = Source { hash: qyvol_engine::hash(SMALLEST), bytes: &|| Ok(SMALLEST.to_vec()) };
         Program::load(&source, &Settings::default(), &cache, &compiler, &interrupt, &mut ())?;
         Ok::<_, Failure>(())
     };
