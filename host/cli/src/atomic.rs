@@ -62,24 +62,36 @@ impl Draft {
     /// Gives the file its name, after its bytes are on disk.
     pub(crate) fn keep(mut self, name: &OsStr, existing: Existing) -> io::Result<()> {
         self.file.sync_all()?;
-        if existing == Existing::Kept {
-            self.link(name)?;
-        } else {
-            check_replaceable(&self.folder, name)?;
-            let temporary = match self.name.take() {
-                Some(name) => name,
-                None => {
-                    let temporary = temporary_name()?;
-                    self.link(OsStr::new(&temporary))?;
-                    temporary
-                }
-            };
-            // From here on it has that name, and `drop` removes it unless it is renamed.
-            let temporary = self.name.insert(temporary);
-            rustix::fs::renameat(&self.folder, temporary.as_str(), &self.folder, name)?;
-            self.name = None;
+        match self.link(name) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && existing == Existing::Replaced => {
+                self.replace(name)?;
+            }
+            // A file system without links: the name is free, as far as can be known.
+            Err(_) if self.name.is_some() && !self.is_taken(name) => self.replace(name)?,
+            linked => linked?,
         }
         Ok(rustix::fs::fsync(&self.folder)?)
+    }
+
+    fn is_taken(&self, name: &OsStr) -> bool {
+        rustix::fs::statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Takes the place of the regular file that has the name.
+    fn replace(&mut self, name: &OsStr) -> io::Result<()> {
+        check_replaceable(&self.folder, name)?;
+        let temporary = if let Some(own) = self.name.take() {
+            own
+        } else {
+            let temporary = temporary_name()?;
+            self.link(OsStr::new(&temporary))?;
+            temporary
+        };
+        // From here on it has that name, and `drop` removes it unless it is renamed.
+        let temporary = self.name.insert(temporary);
+        rustix::fs::renameat(&self.folder, temporary.as_str(), &self.folder, name)?;
+        self.name = None;
+        Ok(())
     }
 
     /// One more name for the file, which must be free.
