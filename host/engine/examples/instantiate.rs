@@ -61,7 +61,6 @@ fn measure(runs: usize) -> Result<(), Box<dyn Error>> {
             memory: Budget::new(1 << 20),
             interrupt: interrupt.clone(),
             watchdog: None,
-            coredump: None,
         };
         let finished = program.run(start)?;
         times.push(begin.elapsed().as_nanos());
