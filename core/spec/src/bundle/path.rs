@@ -38,7 +38,7 @@ pub fn check_path(path: &str) -> Result<(), PathError> {
 }
 
 /// The order of paths in a bundle: by components, each by its bytes. Whatever is in a folder follows directly after
-/// the place of a file with the folder's name, which is what makes [`check_neighbours`] enough.
+/// the place of a file with the folder's name, which is what makes `check_neighbours` enough.
 pub fn compare_paths(left: &str, right: &str) -> Ordering {
     left.split('/').cmp(right.split('/'))
 }

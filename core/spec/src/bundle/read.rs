@@ -188,7 +188,7 @@ impl<S: Source> Bundle<S> {
         }
     }
 
-    /// The packaged files, in the order of [`compare_paths`](super::compare_paths).
+    /// The packaged files, in the order of [`compare_paths`].
     pub fn files(&self) -> impl ExactSizeIterator<Item = FileEntry<'_>> {
         self.header.files.iter().enumerate().map(|(index, file)| self.entry(index, file))
     }

@@ -1,6 +1,6 @@
 //! What a program needs, told from its bytes alone: nothing is compiled or run.
 //!
-//! [`scan`] reads the bytes, [`world`] names the system that they were built for, [`rights`] holds what they import
+//! [`mod@scan`] reads the bytes, [`world`] names the system that they were built for, [`rights`] holds what they import
 //! against what a manifest asks for.
 
 mod rights;

@@ -15,7 +15,7 @@ impl<T: ComponentView> Prepared<T> {
     ///
     /// # Errors
     ///
-    /// When an import is missing (of one that [`check`](super::check) let pass: a function that is newer than this
+    /// When an import is missing (of one that [`check`](super::check()) let pass: a function that is newer than this
     /// host), or `wasi:cli/run` is not exported.
     pub fn new(linker: &Linker<T>, component: &Component) -> wasmtime::Result<Self> {
         Ok(Self(CommandPre::new(linker.instantiate_pre(component)?)?))
