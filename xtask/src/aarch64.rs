@@ -5,6 +5,7 @@
 //! kernel allows that (Linux 6.7 or newer): nothing on the machine changes.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -39,29 +40,38 @@ pub(crate) fn step() -> Result<Outcome> {
         ));
     };
     guests.arg(target_folder().join("debug/conformance")).args(["guests", "--filter", "p1_"]);
-    // The file systems in memory: this `qemu-user` may be older than `openat2`, on which files of the disk rest.
-    guests.args(["--backend", "memfs"]);
-    run(guests.env("QYVOL_BIN", &qyvol).env("QEMU_LD_PREFIX", LIBRARIES))?;
+    // Not under Node, which would run none of what was built here.
+    guests.args(["--backend", "diskfs", "--backend", "memfs", "--backend", "overlay"]);
+    run(guests.env("QYVOL_BIN", &qyvol))?;
     Ok(Outcome::Passed)
 }
 
 /// A command to which the program and its arguments are added, and under which `qyvol` can run.
 fn under_qemu(qemu: &Path, qyvol: &Path) -> Result<Option<Command>> {
-    let version = |mut command: Command| {
-        text(command.arg(qyvol).arg("--version").env("QEMU_LD_PREFIX", LIBRARIES)).is_ok()
-    };
-    if version(program("env", "")) {
+    let works = |mut command: Command| text(command.arg(qyvol).arg("--version")).is_ok();
+    if works(program("env", "")) {
         return Ok(Some(program("env", "")));
     }
-    let script = target_folder().join("tools/qemu-aarch64");
-    fs::create_dir_all(script.parent().unwrap_or(&script))?;
-    // `F`: the kernel opens the interpreter now, so that it does not matter what the namespace sees later.
-    let register = format!(
+    let tools = target_folder().join("tools");
+    fs::create_dir_all(&tools)?;
+    // The kernel starts this in the place of the program. It names the libraries itself, because `qyvol` gives no
+    // environment to the process that compiles.
+    let interpreter = tools.join("aarch64-interpreter");
+    let script = format!("#!/bin/sh\nexec {} -L {LIBRARIES} \"$@\"\n", qemu.display());
+    write_program(&interpreter, &script)?;
+    let registrar = tools.join("aarch64-namespace");
+    let script = format!(
         "#!/bin/sh\nset -e\nmount -t binfmt_misc none /proc/sys/fs/binfmt_misc\n\
-         echo ':qemu-aarch64:M::{MAGIC}:{MASK}:{}:F' > /proc/sys/fs/binfmt_misc/register\nexec \"$@\"\n",
-        qemu.display()
+         printf %s ':qemu-aarch64:M::{MAGIC}:{MASK}:{}:' > /proc/sys/fs/binfmt_misc/register\nexec \"$@\"\n",
+        interpreter.display()
     );
-    fs::write(&script, register).with_context(|| format!("write `{}`", script.display()))?;
-    let namespace = || program("unshare", &format!("--user --map-root-user --mount sh {}", script.display()));
-    Ok(version(namespace()).then(namespace))
+    write_program(&registrar, &script)?;
+    let namespace = || program("unshare", &format!("--user --map-root-user --mount {}", registrar.display()));
+    Ok(works(namespace()).then(namespace))
+}
+
+fn write_program(path: &Path, script: &str) -> Result<()> {
+    fs::write(path, script).with_context(|| format!("write `{}`", path.display()))?;
+    let everyone_may_run = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(path, everyone_may_run).with_context(|| format!("change `{}`", path.display()))
 }
