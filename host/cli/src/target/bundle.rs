@@ -142,7 +142,7 @@ impl PackedFiles for BundleFiles {
     }
 
     fn file(&self, index: usize) -> qyv_vfs::PackedFile<'_> {
-        match self.bundle.files().nth(index) {
+        match self.bundle.file(index) {
             Some(file) => qyv_vfs::PackedFile {
                 path: file.path,
                 size: file.size,
