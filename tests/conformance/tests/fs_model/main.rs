@@ -1,7 +1,7 @@
 //! Every file system against a model: random calls, each result compared, and the tree that is left.
 //!
-//! `QYV_FS_CASES` sets how many sequences are tried, `PROPTEST_RNG_SEED` which. A failure prints the shortest sequence
-//! that still fails.
+//! `QYV_FS_CASES` sets how many sequences are tried, `PROPTEST_RNG_SEED` which: the same ones where nothing is said, so
+//! that a change is judged by what it changed. A failure prints the shortest sequence that still fails.
 
 mod backend;
 mod model;
@@ -12,7 +12,7 @@ mod reference;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use qyv_vfs::{Budget, Error};
 
 use backend::{Backend, Budgets};
@@ -23,9 +23,14 @@ use reference::Reference;
 type Checked<T = ()> = Result<T, TestCaseError>;
 
 fn runner() -> TestRunner {
-    let cases = std::env::var("QYV_FS_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(96);
+    let cases = std::env::var("QYV_FS_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(400);
+    let seed = match Config::default().rng_seed {
+        RngSeed::Random => RngSeed::Fixed(1),
+        chosen @ RngSeed::Fixed(_) => chosen,
+    };
     TestRunner::new(Config {
         cases,
+        rng_seed: seed,
         failure_persistence: None,
         max_shrink_iters: 20_000,
         ..Config::default()
@@ -81,14 +86,20 @@ fn every_file_system_does_as_the_model() {
     tested.unwrap_or_else(|error| panic!("{error}"));
 }
 
+/// Bytes, inodes and memory: tight in all, and in one at a time, so that each of them is what refuses.
+const QUOTAS: [[u64; 3]; 4] =
+    [[30_000, 6, 30_000], [2_000, 1_000, 1 << 20], [1 << 20, 2, 1 << 20], [1 << 20, 1_000, 15_000]];
+
 #[test]
 fn a_quota_refuses_without_a_trace() {
     let refused = [(); 3].map(|()| AtomicU64::new(0));
     let tested = runner().run(&(population(), sequence()), |(population, sequence)| {
-        for overlay in [false, true] {
+        for (overlay, quota) in
+            [false, true].into_iter().flat_map(|overlay| QUOTAS.map(|quota| (overlay, quota)))
+        {
             let lower = tempfile::tempdir().expect("a folder");
-            let budgets =
-                Budgets { bytes: Budget::new(30_000), inodes: Budget::new(6), memory: Budget::new(30_000) };
+            let [bytes, inodes, memory] = quota.map(Budget::new);
+            let budgets = Budgets { bytes, inodes, memory };
             let mut model = Reference::new();
             let mut backend = if overlay {
                 let mut below = Backend::disk("lower", lower.path());
