@@ -88,6 +88,8 @@ pub(crate) struct Content {
     pub(crate) offset: u64,
     pub(crate) plain: u64,
     pub(crate) records: usize,
+    /// The index of its first chunk in [`Header::starts`].
+    first: usize,
 }
 
 /// One chunk of a content.
@@ -136,13 +138,16 @@ pub(crate) struct Header {
     pub(crate) created: u64,
     pub(crate) sections: Vec<Section>,
     pub(crate) files: Vec<File>,
+    /// Where the stored bytes of each chunk begin, so that no reader adds up the lengths before it. At most one number for
+    /// each of the 2^24 / 36 records that fit into a header: 4 MiB.
+    starts: Vec<u64>,
     /// Where the trailer begins.
     pub(crate) end: u64,
 }
 
 /// Reads the header's length from the first bytes of a bundle, refusing what is no bundle and other versions.
 pub(crate) fn parse_length(prelude: &[u8; PRELUDE_BYTES]) -> Result<u32> {
-    let mut cursor = Cursor { bytes: prelude, at: 0 };
+    let mut cursor = Cursor { bytes: prelude, at: 0, starts: Vec::new() };
     if cursor.take(MAGIC.len())? != MAGIC {
         return Err(Error::NotABundle);
     }
@@ -162,7 +167,7 @@ pub(crate) fn parse_length(prelude: &[u8; PRELUDE_BYTES]) -> Result<u32> {
 impl Header {
     /// Parses the whole header, which has the length that [`parse_length`] gave.
     pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self> {
-        let mut cursor = Cursor { bytes: &bytes, at: 16 };
+        let mut cursor = Cursor { bytes: &bytes, at: 16, starts: Vec::new() };
         let section_count = cursor.u32()?;
         limit("section count", u64::from(section_count), MAX_SECTIONS as u64)?;
         let file_count = cursor.u32()?;
@@ -184,7 +189,8 @@ impl Header {
         }
         let end = sections.last().map_or(Some(0), |last| next_page(last.end()));
         let end = end.ok_or(Error::Limit { what: "length", found: u64::MAX, limit: i64::MAX as u64 })?;
-        Ok(Self { bytes, writer, created, sections, files, end })
+        let starts = cursor.starts;
+        Ok(Self { bytes, writer, created, sections, files, starts, end })
     }
 
     pub(crate) fn modules(&self) -> impl Iterator<Item = &Section> {
@@ -205,20 +211,18 @@ impl Header {
 
     /// The chunk `index` of `content`; `None` after its end.
     pub(crate) fn chunk(&self, content: &Content, index: u64) -> Option<Chunk<'_>> {
-        let count = chunk_count(content.plain);
-        if index >= count {
+        if index >= chunk_count(content.plain) {
             return None;
         }
-        let table = self.bytes.get(content.records..)?.get(..count as usize * CHUNK_RECORD_BYTES)?;
-        let mut records = table.chunks_exact(CHUNK_RECORD_BYTES);
-        let before: u64 = records.by_ref().take(index as usize).filter_map(record_length).sum();
-        let record = records.next()?;
+        let number = usize::try_from(index).ok()?;
+        let key = content.records + number * CHUNK_RECORD_BYTES;
+        let record = self.bytes.get(key..)?.get(..CHUNK_RECORD_BYTES)?;
         Some(Chunk {
-            offset: content.offset + before,
+            offset: *self.starts.get(content.first + number)?,
             stored: record_length(record)? as usize,
             plain: chunk_bytes(content.plain, index) as usize,
             hash: record.last_chunk()?,
-            key: content.records + index as usize * CHUNK_RECORD_BYTES,
+            key,
         })
     }
 }
@@ -245,6 +249,8 @@ const fn limit(what: &'static str, found: u64, limit: u64) -> Result<()> {
 struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// See [`Header::starts`]: of the chunks that were read so far.
+    starts: Vec<u64>,
 }
 
 impl<'a> Cursor<'a> {
@@ -294,24 +300,28 @@ impl<'a> Cursor<'a> {
         Ok(start..self.at)
     }
 
-    /// Reads the chunk records of a content of `plain` bytes; returns where they begin and how many bytes are stored.
-    fn chunks(&mut self, plain: u64, what: impl Fn() -> String) -> Result<(usize, u64)> {
-        let records = self.at;
+    /// Reads the chunk records of a content of `plain` bytes that is stored at `offset`; returns the content and how many
+    /// bytes are stored. The records must be there, so the header's length bounds `plain`: to 2^24 / 36 MiB.
+    fn chunks(&mut self, offset: u64, plain: u64, what: impl Fn() -> String) -> Result<(Content, u64)> {
+        let content = Content { offset, plain, records: self.at, first: self.starts.len() };
         let count = chunk_count(plain);
         let length =
             count.checked_mul(CHUNK_RECORD_BYTES as u64).and_then(|length| usize::try_from(length).ok());
         let table = self.take(length.unwrap_or(usize::MAX))?;
         let mut total = 0;
+        self.starts.reserve(count as usize);
         for (index, record) in (0..count).zip(table.chunks_exact(CHUNK_RECORD_BYTES)) {
             let stored = record_length(record).unwrap_or(0);
             let plain = chunk_bytes(plain, index);
             if stored == 0 || stored > plain {
                 return Err(Error::ChunkLength { what: what(), chunk: index, stored, plain });
             }
+            // Saturates only in a section that is then refused: its declared end was checked, and is compared with this.
+            self.starts.push(offset.saturating_add(total));
             // At most 2^20 bytes for each of the at most 2^24 / 36 records of a header.
             total += stored;
         }
-        Ok((records, total))
+        Ok((content, total))
     }
 
     /// Reads the section record after `before`, in a header of `header_bytes` bytes.
@@ -351,22 +361,23 @@ impl<'a> Cursor<'a> {
         } else {
             (0..0, None)
         };
-        let records = if kind == SectionKind::Files {
+        let content = if kind == SectionKind::Files {
             if hash != [0; 32] {
                 return Err(Error::NotZero { what: "files section record" });
             }
-            self.at
+            // Its files have the chunks.
+            Content { offset, plain, records: self.at, first: self.starts.len() }
         } else {
             if plain == 0 {
                 return Err(Error::Empty { kind: kind.name() });
             }
-            let (records, found) = self.chunks(plain, || section_text(kind))?;
+            let (content, found) = self.chunks(offset, plain, || section_text(kind))?;
             if found != stored {
                 return Err(Error::SectionLength { kind: kind.name(), declared: stored, found });
             }
-            records
+            content
         };
-        Ok(Section { kind, module_kind, hash, name, stored, content: Content { offset, plain, records } })
+        Ok(Section { kind, module_kind, hash, name, stored, content })
     }
 
     fn module_kind(&self, code: u32, name: Range<usize>, before: &[Section]) -> Result<ModuleKind> {
@@ -428,8 +439,7 @@ impl<'a> Cursor<'a> {
         let path = self.path(path_bytes)?;
         let bytes = self.bytes;
         if module == 0 {
-            let (records, stored) = self.chunks(size, || file_text(text(bytes, &path)))?;
-            let content = Content { offset, plain: size, records };
+            let (content, stored) = self.chunks(offset, size, || file_text(text(bytes, &path)))?;
             return Ok((File { path, modified, module: None, content }, stored));
         }
         let mut modules = sections.iter().filter(|section| section.kind == SectionKind::Module);

@@ -47,6 +47,8 @@ pub use version::{Change, change};
 #[cfg(feature = "write")]
 pub use write::{Input, WriteError, Writer};
 
+#[cfg(test)]
+mod size_tests;
 #[cfg(all(test, feature = "write"))]
 mod tests;
 #[cfg(all(test, feature = "write"))]

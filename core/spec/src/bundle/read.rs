@@ -70,7 +70,8 @@ pub struct Trailer {
 impl<S: Source> Bundle<S> {
     /// Reads and checks the header, the trailer, and the padding between the sections.
     ///
-    /// Takes memory for the header (at most 16 MiB), and about 72 bytes for each packaged file.
+    /// Takes memory for the header (at most 16 MiB), 8 bytes for each chunk, and about 72 bytes for each packaged
+    /// file.
     ///
     /// # Errors
     ///
