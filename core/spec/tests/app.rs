@@ -184,12 +184,28 @@ fn what_a_host_cannot_give_is_named_key_by_key() {
         julia: true,
         lua: true,
         shares: true,
+        weights: true,
         predictive: true,
         own_process: true,
         volumes: true,
     };
     assert_eq!(every_key().unavailable(&everything), []);
     assert_eq!(small().unavailable(&HostFeatures::default()), []);
+}
+
+#[test]
+fn a_limit_of_the_processor_does_not_stand_for_a_weight() {
+    let text = "name: a\nentrypoint: a.wasm\nlimits: {cpu: 0.5}\nscheduler: {weight: 200}\n";
+    let app = resolve(text, &["a.wasm"]).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let missing = |host| app.unavailable(&host).iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        missing(HostFeatures { shares: true, ..HostFeatures::default() }),
+        ["`scheduler.weight`: weighing apps against each other: not available here yet"]
+    );
+    assert_eq!(
+        missing(HostFeatures { weights: true, ..HostFeatures::default() }),
+        ["`limits.cpu`: shares of the processors: not available here yet"]
+    );
 }
 
 #[test]

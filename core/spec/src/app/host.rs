@@ -41,8 +41,10 @@ pub struct HostFeatures {
     pub julia: bool,
     /// The shared Lua runtime.
     pub lua: bool,
-    /// `scheduler.weight` and `limits.cpu`: shares of the processors.
+    /// `limits.cpu`: no more than a share of the processors.
     pub shares: bool,
+    /// `scheduler.weight`: more of the processors than others, or less, when all want them.
+    pub weights: bool,
     /// `scheduler.mode: ai` and the predictive policy.
     pub predictive: bool,
     /// `isolation: process`.
@@ -122,8 +124,8 @@ impl App {
             (
                 key("scheduler").then("weight"),
                 self.scheduler.weight != 100,
-                host.shares,
-                "shares of the processors",
+                host.weights,
+                "weighing apps against each other",
             ),
             (limit("cpu"), self.limits.cpu_milli.is_some(), host.shares, "shares of the processors"),
             (limit("log"), self.limits.log != LOG_BYTES_DEFAULT, host.supervision, "keeping logs"),

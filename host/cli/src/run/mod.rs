@@ -41,6 +41,7 @@ pub(crate) const FEATURES: HostFeatures = HostFeatures {
     julia: false,
     lua: false,
     shares: true,
+    weights: false,
     predictive: false,
     own_process: true,
     volumes: true,
