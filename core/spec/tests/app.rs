@@ -218,6 +218,26 @@ fn a_folder_beside_the_manifest_is_not_packed() {
 }
 
 #[test]
+fn an_entrypoint_that_is_hidden_is_an_error() {
+    for path in [".config/x.wasm", "bin/.x.wasm", ".git/hooks/x.lua"] {
+        let text = format!("name: a\nentrypoint: {path}\n");
+        let refused = Manifest::from_yaml(&text, "a.qyv").expect_err(path).to_string();
+        let expected = format!("`entrypoint`: `{path}` is a hidden file, which is never packaged");
+        assert!(refused.contains(&expected), "{refused}");
+    }
+    let ReadError::Wrong(problems) = spoilt(|app| {
+        app["entrypoint"] = json!(".config/x.wasm");
+        let mut program = app["files"][2].clone();
+        program["path"] = json!(".config/x.wasm");
+        app["files"] = json!([program]);
+    }) else {
+        panic!("read as something else")
+    };
+    let keys: Vec<_> = problems.iter().map(|problem| problem.path.to_string()).collect();
+    assert_eq!(keys, ["entrypoint", "files"]);
+}
+
+#[test]
 fn an_entrypoint_that_is_not_there_is_an_error() {
     let problems = resolve("name: a\nentrypoint: a.wasm\n", &["b.wasm"]).expect_err("no entrypoint");
     assert_eq!(

@@ -33,6 +33,7 @@ impl App {
     /// Everything that does not fit together, but for the files.
     pub(super) fn problems(&self) -> Vec<Problem> {
         let mut found = Vec::new();
+        self.check_entrypoint(&mut found);
         self.check_texts(&mut found);
         self.check_lists(&mut found);
         self.check_mounts(&mut found);
@@ -66,7 +67,7 @@ impl App {
             if file.size > BYTES_MAX {
                 add(format!("the size of `{path}` is impossible"), "package the file again");
             }
-            if let Some(why) = never_packaged(&file.path).filter(|_| file.path != self.entrypoint) {
+            if let Some(why) = never_packaged(&file.path) {
                 add(format!("`{path}` is {why}"), "leave it out: such files are never packaged");
             }
             if let Some(parent) = self.file_above(file.path.as_str()) {
@@ -105,6 +106,18 @@ impl App {
     /// The file that stands where `path` needs a folder.
     fn file_above<'a>(&self, path: &'a str) -> Option<&'a str> {
         path.match_indices('/').filter_map(|(end, _)| path.get(..end)).find(|parent| self.has_file(parent))
+    }
+
+    /// The entrypoint is packaged whatever `files` says, so its own name is looked at before there are files.
+    fn check_entrypoint(&self, found: &mut Vec<Problem>) {
+        if let Some(why) = never_packaged(&self.entrypoint) {
+            let message = format!("`{}` is {why}, which is never packaged", shown(self.entrypoint.as_str()));
+            found.push(Problem::new(
+                KeyPath::key("entrypoint"),
+                message,
+                "name a program that is not hidden: no part of its path begins with a dot",
+            ));
+        }
     }
 
     fn check_texts(&self, found: &mut Vec<Problem>) {
