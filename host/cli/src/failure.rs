@@ -112,7 +112,6 @@ impl From<qyvol_engine::Error> for Failure {
                 Self::refused(&error).hint("`qyvol caps` tells for which world the program was built")
             }
             E::Stopped(reason) => Self::stopped(reason.ending(), &error),
-            E::Memory => Self::refused(&error).hint("raise it with `--limit memory=SIZE` or in the manifest"),
             _ => Self::own(&error),
         }
     }

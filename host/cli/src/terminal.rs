@@ -188,19 +188,39 @@ fn is_harmless(last: u8) -> bool {
     matches!(last, b'A'..=b'H' | b'J' | b'K' | b'S' | b'T' | b'f' | b'm')
 }
 
+impl<W: Write> TerminalFilter<W> {
+    /// Writes what is passed on. What a full terminal does not take stays, to be written before anything else: a
+    /// sequence that is cut must not be completed by bytes that were judged as text.
+    fn drain(&mut self) -> io::Result<()> {
+        while !self.passed.is_empty() {
+            match self.inner.write(&self.passed) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => drop(self.passed.drain(..count)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
 impl<W: Write> Write for TerminalFilter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.passed.clear();
+        self.drain()?;
         for &byte in bytes {
             if !self.continue_character(byte) {
                 self.take(byte);
             }
         }
-        self.inner.write_all(&self.passed)?;
-        Ok(bytes.len())
+        match self.drain() {
+            // The bytes are judged, so they are taken; the rest of them goes out first next time.
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(bytes.len()),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.drain()?;
         self.inner.flush()
     }
 }
@@ -275,6 +295,34 @@ mod tests {
         check(b"a\x9b6nb", b"a6nb");
         // Not UTF-8, which terminals read in different ways.
         check(b"a\xe0\x9b\x9bb\xff\xc0\x9bc", b"abc");
+    }
+
+    /// Takes one byte at every other call, and none at the others.
+    struct Slow(Vec<u8>, bool);
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if !self.1 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.0.push(bytes[0]);
+            Ok(1)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_terminal_that_is_full_gets_every_byte_once_and_in_order() {
+        let mut filter = TerminalFilter::new(Slow(Vec::new(), false));
+        for piece in ["a\x1b[31m", "]52;c;eA==\x07", "\x1b]52;c;eA==\x07b"] {
+            while filter.write(piece.as_bytes()).is_err() {}
+        }
+        while filter.flush().is_err() {}
+        assert_eq!(filter.inner.0, b"a\x1b[31m]52;c;eA==\x07b");
     }
 
     #[test]

@@ -41,9 +41,6 @@ pub enum Error {
     /// A module without an entry.
     #[error("the module exports no `_start` function, so there is nothing to run")]
     NoEntry,
-    /// The first memory or table is larger than the limit.
-    #[error("the program needs more memory to start than `limits.memory` allows")]
-    Memory,
     /// The cache cannot be used.
     #[error("cannot use the compile cache `{path}`: {reason}")]
     Cache {

@@ -143,7 +143,7 @@ pub(crate) fn link(engine: &Engine, module: &Module) -> Result<InstancePre<Guest
         let missing: Vec<String> = module
             .imports()
             .filter(|import| import.module() != MODULE || !offered(import.name()))
-            .map(|import| format!("`{}::{}`", import.module(), import.name()))
+            .map(|import| format!("`{}::{}`", import.module().escape_debug(), import.name().escape_debug()))
             .collect();
         // A function that is offered, with another type.
         if missing.is_empty() { Error::Invalid(format!("{error:#}")) } else { Error::MissingImports(missing) }

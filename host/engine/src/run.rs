@@ -97,15 +97,19 @@ enum Failed {
 
 fn enter(store: &mut Store<Guest>, linked: &InstancePre<Guest>) -> std::result::Result<(), Failed> {
     let instance = linked.instantiate(&mut *store).map_err(|error| {
-        if error.is::<wasmtime::Trap>() || error.is::<Exit>() || error.is::<Stopped>() {
-            return Failed::Ended(error);
+        let guests_doing = error.is::<wasmtime::Trap>()
+            || error.is::<wasmtime::ThrownException>()
+            || error.is::<Exit>()
+            || error.is::<Stopped>();
+        if guests_doing || store.data().limiter.refused() {
+            Failed::Ended(error)
+        } else {
+            Failed::NotStarted(Error::Invalid(format!("{error:#}")))
         }
-        let memory = store.data().limiter.refused();
-        Failed::NotStarted(if memory { Error::Memory } else { Error::Engine(error) })
     })?;
-    let main = instance
-        .get_typed_func::<(), ()>(&mut *store, "_start")
-        .map_err(|error| Failed::NotStarted(Error::Engine(error)))?;
+    let main = instance.get_typed_func::<(), ()>(&mut *store, "_start").map_err(|error| {
+        Failed::NotStarted(Error::Invalid(format!("its `_start` is no command: {error:#}")))
+    })?;
     main.call(&mut *store, ()).map_err(Failed::Ended)
 }
 

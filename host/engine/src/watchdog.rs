@@ -7,7 +7,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -19,6 +19,9 @@ use crate::interrupt::{Interrupt, Reason};
 
 /// How long a guest has to notice that it must stop before its process is ended.
 pub const GRACE: Duration = Duration::from_millis(500);
+
+/// How long the last words of a process may take.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// The period over which a processor share is held, as the CPU controller of Linux does.
 const SHARE_PERIOD: Duration = Duration::from_millis(100);
@@ -66,21 +69,24 @@ impl Share {
     }
 }
 
-/// Turns SIGINT and SIGTERM into requests to stop, from now until the process ends.
+/// Turns SIGINT and SIGTERM into requests to stop, for as long as the returned value lives.
 ///
 /// # Errors
 ///
 /// When the process has no file descriptor left.
 pub fn catch_signals() -> std::io::Result<Signals> {
+    let unwatched = Arc::new(AtomicBool::new(false));
     let catch = |signal| {
         let (receiver, sender) = UnixStream::pair()?;
         signal_hook::low_level::pipe::register(signal, sender)?;
+        signal_hook::flag::register_conditional_default(signal, Arc::clone(&unwatched))?;
         receiver.set_nonblocking(true)?;
         Ok::<_, std::io::Error>(receiver)
     };
     Ok(Signals {
         interrupt: catch(signal_hook::consts::SIGINT)?,
         terminate: catch(signal_hook::consts::SIGTERM)?,
+        unwatched,
     })
 }
 
@@ -89,12 +95,19 @@ pub fn catch_signals() -> std::io::Result<Signals> {
 pub struct Signals {
     interrupt: UnixStream,
     terminate: UnixStream,
+    /// Once set, a signal ends the process as if it had never been caught.
+    unwatched: Arc<AtomicBool>,
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.unwatched.store(true, Ordering::Release);
+    }
 }
 
 impl Watchdog {
     /// Begins to watch for signals. `last_words` is called with the reason right before the process is ended because
-    /// the guest did not stop by itself; it should leave the terminal and the status file in order, and return the
-    /// exit code.
+    /// the guest did not stop by itself; it should leave the terminal and the status file in order, and be quick.
     ///
     /// # Errors
     ///
@@ -102,7 +115,7 @@ impl Watchdog {
     pub fn start(
         signals: Signals,
         interrupt: Interrupt,
-        last_words: impl FnOnce(Reason) -> i32 + Send + 'static,
+        last_words: impl FnOnce(Reason) + Send + 'static,
     ) -> std::io::Result<Self> {
         let control = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let (orders, received) = channel();
@@ -168,7 +181,7 @@ enum Event {
 }
 
 impl Patrol {
-    fn run(mut self, last_words: impl FnOnce(Reason) -> i32) {
+    fn run(mut self, last_words: impl FnOnce(Reason) + Send + 'static) {
         let mut period = Period::begin();
         let reason = loop {
             match self.sleep(self.next_look(&period)) {
@@ -188,10 +201,27 @@ impl Patrol {
             }
         };
         self.interrupt.raise(reason);
-        // Every order that comes now is to finish; a second signal means: at once.
-        if !matches!(self.sleep(Some(GRACE)), Event::Told) {
-            exit_now(last_words(reason));
+        let end = Instant::now() + GRACE;
+        loop {
+            match self.sleep(Some(end.saturating_duration_since(Instant::now()))) {
+                Event::Told if self.take_orders(&mut period) => return,
+                Event::Told => {}
+                // A second signal means: at once.
+                Event::Stop(_) => break,
+                Event::Look if Instant::now() >= end => break,
+                Event::Look => {}
+            }
         }
+        // On a thread of its own: where nobody reads what is said, or the disk hangs, the process ends all the same.
+        let (sender, said) = channel();
+        let speaker = std::thread::Builder::new().spawn(move || {
+            last_words(reason);
+            let _ = sender.send(());
+        });
+        if speaker.is_ok() {
+            let _ = said.recv_timeout(LAST_WORDS);
+        }
+        exit_now(i32::from(reason.ending().exit_code()));
     }
 
     /// Takes what was ordered; says whether that was to finish.

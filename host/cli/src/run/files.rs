@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use qyv_spec::app::{App, AppLimits};
+use qyv_spec::app::AppLimits;
 use qyv_spec::grants::{Capabilities, MountedFrom};
 use qyv_spec::manifest::{Mode, OwnFiles};
 use qyv_vfs::{Access, Budget, Clock, FileSystem, MemFs, MemFsOptions, Overlay, PackedFs, Vfs};
@@ -13,7 +13,7 @@ use qyvol_fs::{DiskFs, DiskFsOptions, DiskQuota};
 use crate::commands::run::{Run, Show};
 use crate::failure::{Failure, Result};
 use crate::run::preload;
-use crate::target::Target;
+use crate::target::{Origin, Target};
 
 /// The largest file in memory: what the app's memory can hold bounds it before this does, but for holes.
 const MEMORY_FILE_BYTES_MAX: u64 = 1 << 40;
@@ -53,9 +53,12 @@ pub(crate) fn build(
         let own = PackedFs::new(Arc::clone(&target.files))
             .map_err(|error| Failure::refused(format!("the packaged files make no tree: {error}")))?;
         mounts.add("/", Box::new(own), Access::ReadOnly);
+        if let Origin::Folder(folder) = &target.origin {
+            mounts.reach.push((folder.clone(), Reach::ReadOnly));
+        }
     }
     if target.app.permissions.fs == OwnFiles::ReadWrite {
-        mounts.volume(&target.app)?;
+        mounts.volume(target)?;
     }
     for mount in &granted.mounts {
         let place = mount.mount.as_str();
@@ -136,9 +139,9 @@ impl Mounts<'_> {
     }
 
     /// The private volume, at `/data`.
-    fn volume(&mut self, app: &App) -> Result<()> {
-        let folder = crate::folders::data()?.join("volumes").join(app.name.as_str());
-        std::fs::create_dir_all(&folder).map_err(|error| Failure::at_path("make", &folder, &error))?;
+    fn volume(&mut self, target: &Target) -> Result<()> {
+        let folder = crate::folders::data()?.join("volumes").join(crate::run::grants::identity(target));
+        crate::atomic::private_folder(&folder)?;
         let quota = DiskQuota {
             bytes: Budget::new(self.limits.disk),
             inodes: Budget::new(u64::from(self.limits.inodes)),

@@ -8,6 +8,7 @@ use qyv_spec::bundle::Verdict;
 use qyv_spec::grants::{
     Allow, Bind, Capabilities, Grants, Policy, Refusal, Setting, decide, parse_allow_list,
 };
+use qyv_spec::manifest::Mode;
 use qyv_spec::yaml::MANIFEST_BYTES_MAX;
 
 use crate::commands::run::Run;
@@ -19,9 +20,15 @@ const HOST_POLICY: &str = "/etc/qyvol/policy.yaml";
 
 /// Decides what the app gets; asks on a terminal, once, for what is missing.
 pub(crate) fn granted(target: &Target, options: &Run) -> Result<Capabilities> {
-    let policy = policy()?;
-    let stored_at = stored_path(target)?;
-    let mut grants = stored(&stored_at)?;
+    let mut policy = policy()?;
+    // A name is anybody's to take; what the policy gives to a name, it gives to those whom a trusted key vouches for.
+    if !matches!(target.origin, Origin::Bundle(Verdict::Trusted { .. })) {
+        policy.apps.clear();
+    }
+    check_directories(&policy, options)?;
+    let stored_at = crate::folders::data()?.join("grants").join(format!("{}.json", identity(target)));
+    let answered = stored(&stored_at)?;
+    let mut grants = answered.clone();
     grants.allow.extend(options.grant.iter().cloned());
     grants.allow.extend(standing(target)?);
     for bind in &options.bind {
@@ -37,10 +44,11 @@ pub(crate) fn granted(target: &Target, options: &Run) -> Result<Capabilities> {
         Ok(capabilities) => capabilities,
         Err(refusals) => {
             let more = ask(target, &refusals)?;
-            grants.allow.extend(more);
+            grants.allow.extend(more.iter().cloned());
             let capabilities =
                 decide(&target.app, &grants, &policy, &setting).map_err(|left| refused(target, &left))?;
-            store(&stored_at, &grants)?;
+            // The answer is kept; what was said for this run alone is not.
+            store(&stored_at, &Grants { allow: [answered.allow, more].concat(), bind: answered.bind })?;
             capabilities
         }
     };
@@ -111,19 +119,40 @@ fn resolved(bind: &Bind) -> Result<Bind> {
     Ok(Bind { path, ..bind.clone() })
 }
 
-/// Where the answers for an app are kept: by its name and by who vouches for it, so that a stranger's bundle of the
-/// same name has to ask again.
-fn stored_path(target: &Target) -> Result<PathBuf> {
+/// Whose app this is: its name and who vouches for it, so that a stranger's app of the same name gets neither the
+/// answers nor the files of another.
+pub(crate) fn identity(target: &Target) -> String {
     let source = match &target.origin {
         Origin::Module => "module".to_owned(),
         Origin::Folder(folder) => {
             let hash = blake3::hash(folder.as_os_str().as_encoded_bytes()).to_hex();
-            format!("folder-{}", &hash[..16])
+            format!("folder-{}", &hash[..32])
         }
         Origin::Bundle(Verdict::Trusted { key, .. }) => format!("key-{}", key.id()),
-        Origin::Bundle(_) => format!("program-{}", blake3::Hash::from_bytes(target.program.hash).to_hex()),
+        Origin::Bundle(_) => {
+            let hash = blake3::hash(&target.app.to_json()).to_hex();
+            format!("app-{}", &hash[..32])
+        }
     };
-    Ok(crate::folders::data()?.join("grants").join(format!("{}.{source}.json", target.app.name)))
+    format!("{}.{source}", target.app.name)
+}
+
+/// The policy caps the folders that the command line shows, too.
+fn check_directories(policy: &Policy, options: &Run) -> Result<()> {
+    for directory in &options.directories {
+        let path = directory
+            .host
+            .canonicalize()
+            .map_err(|error| Failure::at_path("show", &directory.host, &error))?;
+        let mode = if directory.read_only { Mode::ReadOnly } else { Mode::ReadWrite };
+        if !path.to_str().is_some_and(|path| policy.allows_path(path, mode)) {
+            let message = format!("the host's policy does not let an app reach `{}`", path.display());
+            return Err(
+                Failure::refused(message).hint("show another folder, or add it to `paths` in the policy")
+            );
+        }
+    }
+    Ok(())
 }
 
 fn stored(path: &Path) -> Result<Grants> {

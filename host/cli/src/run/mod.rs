@@ -15,8 +15,7 @@ use qyv_spec::grants::Capabilities;
 use qyv_vfs::Budget;
 use qyv_wasi::{ProcessBuilder, StreamKind};
 use qyvol_engine::{
-    Cache, Compiler, Finished, Interrupt, Program, Settings, Signals, Sink, Source, Start, Stdio, Watch,
-    Watchdog,
+    Cache, Compiler, Finished, Interrupt, Program, Settings, Sink, Source, Start, Stdio, Watch, Watchdog,
 };
 
 use crate::commands::run::Run;
@@ -71,6 +70,7 @@ struct Prepared {
 fn prepare_and_run(options: &Run, report: &Report) -> Result<Finished> {
     let interrupt = Interrupt::new().map_err(Failure::own)?;
     let signals = qyvol_engine::catch_signals().map_err(Failure::own)?;
+    let watchdog = Watchdog::start(signals, interrupt.clone(), report.last_words()).map_err(Failure::own)?;
     let target = target::open(&options.app, target::Accept { unsigned: options.allow_unsigned })?;
     check_available(&target)?;
     let granted = grants::granted(&target, options)?;
@@ -79,7 +79,7 @@ fn prepare_and_run(options: &Run, report: &Report) -> Result<Finished> {
             Failure::usage("`limits.cpu` needs interruption points").hint("leave out `--no-interruption`")
         );
     }
-    let prepared = prepare(options, report, target, granted, interrupt, signals)?;
+    let prepared = prepare(options, target, granted, interrupt, watchdog)?;
     // On a thread of its own: the second wall holds for the guest, and this thread can still write the report.
     let stack =
         usize::try_from(prepared.granted.limits.stack).unwrap_or(usize::MAX).saturating_add(HOST_STACK_BYTES);
@@ -110,11 +110,10 @@ fn check_available(target: &Target) -> Result<()> {
 
 fn prepare(
     options: &Run,
-    report: &Report,
     target: Target,
     granted: Capabilities,
     interrupt: Interrupt,
-    signals: Signals,
+    mut watchdog: Watchdog,
 ) -> Result<Prepared> {
     let limits = &granted.limits;
     let settings = Settings {
@@ -123,8 +122,6 @@ fn prepare(
         stack_bytes: usize::try_from(limits.stack).unwrap_or(usize::MAX),
         pool: None,
     };
-    let last_words = report.last_words();
-    let mut watchdog = Watchdog::start(signals, interrupt.clone(), last_words).map_err(Failure::own)?;
     let program = load(options, &target, &settings, &interrupt)?;
     watchdog.hold(Watch {
         wall: [limits.wall_ms.map(Duration::from_millis), options.timeout].into_iter().flatten().min(),

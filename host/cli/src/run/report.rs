@@ -46,13 +46,12 @@ impl Report {
     }
 
     /// What the watchdog says when it ends the process.
-    pub(crate) fn last_words(&self) -> impl FnOnce(Reason) -> i32 + Send + 'static {
+    pub(crate) fn last_words(&self) -> impl FnOnce(Reason) + Send + 'static {
         let (place, start) = (self.place.clone(), self.start);
         move |reason| {
             let ending = reason.ending();
             place.write(&status(&ending, start, None, None));
             output::warning(&format!("{ending}, and did not stop by itself"));
-            i32::from(ending.exit_code())
         }
     }
 
@@ -159,10 +158,10 @@ fn print(finished: &Finished) {
 }
 
 fn print_trap(ending: &Ending, trap: &Trap) {
-    output::warning(&format!("{ending}: {}", trap.reason));
+    output::warning(&format!("{ending}: {}", shown(&trap.reason)));
     for (number, frame) in trap.frames.iter().take(FRAMES_SHOWN).enumerate() {
         let location = frame.location.as_ref().map(|location| format!(" at {location}")).unwrap_or_default();
-        output::note(&format!("  {number:>2}: {}{location}", frame.function));
+        output::note(&format!("  {number:>2}: {}{}", shown(&frame.function), shown(&location)));
     }
     if trap.frames.len() > FRAMES_SHOWN {
         output::note(&format!("  … {} more", trap.frames.len() - FRAMES_SHOWN));
@@ -171,8 +170,20 @@ fn print_trap(ending: &Ending, trap: &Trap) {
 
 fn print_denial(denial: &Denial) {
     let times = if denial.times > 1 { format!(" ({} times)", denial.times) } else { String::new() };
-    output::warning(&format!("denied: `{}` on `{}`{times}", denial.call, denial.what));
+    output::warning(&format!("denied: `{}` on `{}`{times}", denial.call, shown(&denial.what)));
     output::hint(&mend(denial));
+}
+
+/// Text that the app chose, so that it cannot be taken for ours: no line ends, no terminal sequences, no quotes.
+fn shown(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| if c == '\'' || c == '"' { vec![c] } else { c.escape_debug().collect() })
+        .collect()
+}
+
+/// Text that the app chose, as one value of YAML and JSON.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
 }
 
 /// The line of the manifest that asks for what was denied.
@@ -180,16 +191,18 @@ fn manifest_line(denial: &Denial) -> String {
     match &denial.right {
         Right::Files => "permissions: { fs: read-only }".to_owned(),
         Right::Write(mount) if mount == "/" => "permissions: { fs: read-write }".to_owned(),
-        Right::Write(mount) => format!("fs: [{{ mount: {mount}, mode: read-write }}]"),
-        Right::Dial(name) => format!("permissions: {{ net: {{ connect: [\"service://{name}\"] }} }}"),
-        Right::Connect(url) if url.starts_with("tcp://") => {
-            format!("permissions: {{ net: {{ connect: [\"{url}\"] }} }}")
-        }
+        Right::Write(mount) => format!("fs: [{{ mount: {}, mode: read-write }}]", quoted(mount)),
+        Right::Dial(name) => connect(&format!("service://{name}")),
+        Right::Connect(url) if url.starts_with("tcp://") => connect(url),
         Right::Connect(url) if url.contains("://") => "permissions: { net: true }".to_owned(),
-        Right::Connect(name) => format!("permissions: {{ net: {{ connect: [\"https://{name}\"] }} }}"),
+        Right::Connect(name) => connect(&format!("https://{name}")),
         Right::Listen => "permissions: { net: { listen: [\"tcp://127.0.0.1:8080\"] } }".to_owned(),
         _ => "permissions".to_owned(),
     }
+}
+
+fn connect(address: &str) -> String {
+    format!("permissions: {{ net: {{ connect: [{}] }} }}", quoted(address))
 }
 
 fn mend(denial: &Denial) -> String {
@@ -197,6 +210,9 @@ fn mend(denial: &Denial) -> String {
     match &denial.right {
         Right::Files => {
             let folder = Path::new(&denial.what).parent().and_then(Path::to_str).unwrap_or("/");
+            // The line is there to be copied into a shell.
+            let plain = folder.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte));
+            let folder = if plain { folder } else { "GUEST" };
             format!("ask for it in the manifest: `{line}`; or show a folder with `--dir HOST::{folder}`")
         }
         Right::Write(mount) if mount == "/" => {
@@ -204,5 +220,19 @@ fn mend(denial: &Denial) -> String {
         }
         Right::Write(_) => format!("ask for it in the manifest: `{line}`, or give the folder without `:ro`"),
         _ => format!("ask for it in the manifest: `{line}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_app_calls_its_files_cannot_be_taken_for_our_words() {
+        assert_eq!(shown("a`\r\n\u{1b}[2Kerror: b\u{202e}'\""), "a`\\r\\n\\u{1b}[2Kerror: b\\u{202e}'\"");
+        assert_eq!(
+            connect("service://a\"] }, admin: [x"),
+            "permissions: { net: { connect: [\"service://a\\\"] }, admin: [x\"] } }"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Read as _;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +10,8 @@ use qyv_spec::app::{FILES_MAX, PackagedFile};
 use qyv_spec::manifest::RelativePath;
 use qyv_spec::yaml::MANIFEST_BYTES_MAX;
 use qyv_spec::{App, Manifest};
-use qyv_vfs::PackedFiles;
+use qyv_vfs::{Access, FileType, Node, OpenOptions, PackedFiles, Vfs};
+use qyvol_fs::{DiskFs, DiskFsOptions};
 
 use super::{Origin, Program, Target, packaged, read_bounded, resolve};
 use crate::failure::{Failure, Result};
@@ -36,6 +37,10 @@ pub(crate) struct ProjectFile {
     pub(crate) path: RelativePath,
     /// The file itself, with every link resolved, within the folder.
     pub(crate) place: PathBuf,
+    /// The same, beneath the folder.
+    beneath: String,
+    /// Which file it was when it was chosen.
+    inode: u64,
     pub(crate) size: u64,
     /// Nanoseconds since 1970.
     pub(crate) modified: u64,
@@ -92,7 +97,12 @@ pub(crate) fn project(path: &Path) -> Result<Project> {
             let seconds = u64::try_from(metadata.mtime()).unwrap_or(0);
             let nanoseconds = u64::try_from(metadata.mtime_nsec()).unwrap_or(0);
             let modified = seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds);
-            files.push(ProjectFile { path: relative, place, size: metadata.len(), modified });
+            let Some(beneath) = place.strip_prefix(&folder).ok().and_then(Path::to_str).map(str::to_owned)
+            else {
+                return Err(Failure::refused(format!("`{}` is not UTF-8", place.display())));
+            };
+            let (inode, size) = (metadata.ino(), metadata.len());
+            files.push(ProjectFile { path: relative, place, beneath, inode, size, modified });
         }
         Ok(())
     })?;
@@ -123,7 +133,7 @@ pub(super) fn open(path: &Path) -> Result<Target> {
         (hash, Program::new(hash, move || read_bounded(&place, most, "a module")))
     };
     debug_assert_eq!(program.hash, hash);
-    let files = FolderFiles { files: project.files, last: Mutex::new(None) };
+    let files = FolderFiles::new(&project.folder, project.files)?;
     Ok(Target { app: project.app, origin: Origin::Folder(project.folder), files: Arc::new(files), program })
 }
 
@@ -186,10 +196,53 @@ fn walk(
 }
 
 /// The packaged files, read where they lie.
+///
+/// They are opened beneath the folder by whoever runs the app, while the app may already change folders within it. So no
+/// path leads out of the folder, and what is opened must be the very file that was chosen.
 struct FolderFiles {
     files: Vec<ProjectFile>,
+    folder: Mutex<OpenFolder>,
+}
+
+struct OpenFolder {
+    vfs: Vfs,
+    root: Node,
     /// The file that was read last: programs read one file from its start to its end.
-    last: Mutex<Option<(usize, File)>>,
+    last: Option<(usize, Node)>,
+}
+
+impl FolderFiles {
+    fn new(folder: &Path, files: Vec<ProjectFile>) -> Result<Self> {
+        let disk = DiskFs::open(folder, DiskFsOptions::default())
+            .map_err(|error| Failure::at_path("open", folder, &error))?;
+        let mut vfs = Vfs::new();
+        let root = vfs
+            .mount("/", Box::new(disk), Access::ReadOnly)
+            .and_then(|()| vfs.open_root("/"))
+            .map_err(|error| Failure::own(format!("cannot serve `{}`: {error}", folder.display())))?;
+        Ok(Self { files, folder: Mutex::new(OpenFolder { vfs, root, last: None }) })
+    }
+}
+
+impl OpenFolder {
+    fn open(&mut self, index: usize, file: &ProjectFile) -> qyv_vfs::Result<Node> {
+        if let Some((number, node)) = self.last
+            && number == index
+        {
+            return Ok(node);
+        }
+        let options = OpenOptions { read: true, ..OpenOptions::default() };
+        let (node, kind) = self.vfs.open(self.root, &file.beneath, false, &options)?;
+        let same = self.vfs.attributes(node).is_ok_and(|now| now.inode == file.inode);
+        if kind != FileType::Regular || !same {
+            self.vfs.close(node);
+            return Err(qyv_vfs::Error::IO);
+        }
+        if let Some((_, before)) = self.last.replace((index, node)) {
+            self.vfs.close(before);
+        }
+        Ok(node)
+    }
 }
 
 impl PackedFiles for FolderFiles {
@@ -204,16 +257,11 @@ impl PackedFiles for FolderFiles {
 
     fn read_at(&self, index: usize, offset: u64, into: &mut [u8]) -> qyv_vfs::Result<usize> {
         let file = self.files.get(index).ok_or(qyv_vfs::Error::IO)?;
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let opened = match last.take() {
-            Some((number, opened)) if number == index => opened,
-            _ => File::open(&file.place).map_err(|_| qyv_vfs::Error::IO)?,
-        };
         // The size is the one that was announced, even if the file has grown since.
         let left = usize::try_from(file.size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let want = into.len().min(left);
-        let read = opened.read_at(&mut into[..want], offset).map_err(|_| qyv_vfs::Error::IO);
-        *last = Some((index, opened));
-        read
+        let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        let node = folder.open(index, file).map_err(|_| qyv_vfs::Error::IO)?;
+        folder.vfs.read_at(node, offset, &mut [&mut into[..want]]).map_err(|_| qyv_vfs::Error::IO)
     }
 }

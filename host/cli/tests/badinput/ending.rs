@@ -154,3 +154,32 @@ fn a_status_file_that_cannot_be_written_is_said_and_changes_nothing_else() {
     sandbox.module("app.wasm", &exits(7));
     sandbox.run(&["run", "app.wasm", "--status-file", "/proc/none/status"]).expect(7, &["/proc/none"]);
 }
+
+#[test]
+fn a_guest_that_fills_a_stream_nobody_reads_ends_in_time_all_the_same() {
+    for stream in [1, 2] {
+        let sandbox = Sandbox::new();
+        let text = format!(
+            r#"(module
+            (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 4) (data (i32.const 4) "\00\00\02\00")
+            (func (export "_start") (loop
+                (drop (call $write (i32.const {stream}) (i32.const 0) (i32.const 1) (i32.const 8))) (br 0))))"#
+        );
+        sandbox.module("app.wasm", &text);
+        let mut command = sandbox.command();
+        command.args(["run", "app.wasm", "--timeout", "300ms", "--status-file", "status.json"]);
+        let mut child = command
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut code = None;
+        crate::sandbox::wait_until("the end", || {
+            code = child.try_wait().unwrap().map(|status| status.code());
+            code.is_some()
+        });
+        assert_eq!(code, Some(Some(124)));
+        assert_eq!(read_json(&sandbox.path("status.json"))["cause"], "timeout");
+    }
+}
