@@ -45,7 +45,10 @@ pub(crate) fn run() -> Result<()> {
     fs::remove_file(demo.folder.join("words.qyvbin"))?;
     demo.bundle("words.qyv")?;
     demo.qyvol(&save("/data/report.txt"), 0)?;
-    let report = demo.folder.join("data/volumes/words/report.txt");
+    // The volume bears the app's name and its publisher's key.
+    let volumes = demo.folder.join("data/volumes");
+    let volume = fs::read_dir(&volumes)?.flatten().next().context("no volume was made")?;
+    let report = volume.path().join("report.txt");
     let report = fs::read_to_string(&report).with_context(|| format!("read `{}`", report.display()))?;
     ensure!(report.contains("in all"), "the report is not what the app wrote");
     println!("\nThe demo ran to its end. What it made lies in `{}`.", demo.shown_folder());

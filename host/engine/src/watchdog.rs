@@ -78,8 +78,10 @@ pub fn catch_signals() -> std::io::Result<Signals> {
     let unwatched = Arc::new(AtomicBool::new(false));
     let catch = |signal| {
         let (receiver, sender) = UnixStream::pair()?;
-        signal_hook::low_level::pipe::register(signal, sender)?;
+        // First, as actions run in the order in which they are registered: once the other one has woken the watchdog,
+        // everything may be over before this one has looked.
         signal_hook::flag::register_conditional_default(signal, Arc::clone(&unwatched))?;
+        signal_hook::low_level::pipe::register(signal, sender)?;
         receiver.set_nonblocking(true)?;
         Ok::<_, std::io::Error>(receiver)
     };
