@@ -59,7 +59,7 @@ const CONTESTS: [Contest; 4] = [
         guest: "bench_compute",
         ours: &[],
         // A time limit is what turns interruption points on.
-        theirs: &["-W", "timeout=1h"],
+        theirs: &["-W", "timeout=3600s"],
         outside: false,
     },
 ];
