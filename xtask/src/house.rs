@@ -44,6 +44,14 @@ const RULES: &[Rule] = &[
     },
     Rule { name: "qyv-vfs", folder: "core/vfs", ours: &[], theirs: Theirs::Core(&[], &[]) },
     Rule { name: "qyv-wasi", folder: "core/wasi", ours: &["qyv-vfs"], theirs: Theirs::Core(&[], &[]) },
+    Rule { name: "qyv-svc", folder: "core/svc", ours: &["qyv-spec"], theirs: Theirs::Core(&[], &[]) },
+    Rule { name: "qyv-sched", folder: "core/sched", ours: &[], theirs: Theirs::Core(&[], &[]) },
+    Rule {
+        name: "qyv-supervise",
+        folder: "core/supervise",
+        ours: &["qyv-spec"],
+        theirs: Theirs::Core(&["serde"], &[]),
+    },
     Rule {
         name: "qyvol-fs",
         folder: "host/fs",
