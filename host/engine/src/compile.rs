@@ -5,6 +5,7 @@
 //! the module on its standard input and a file of the cache as its standard output.
 
 pub mod child;
+mod wall;
 
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};

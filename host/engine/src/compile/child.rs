@@ -1,17 +1,15 @@
 //! The process that compiles.
 //!
 //! Before it reads the first byte it gives up what it could do harm with: its memory, time and file sizes are
-//! limited; it ends with its parent; and once the input is read, a seccomp filter refuses every call that opens
-//! files, reaches the network or starts programs. What is left is arithmetic.
+//! limited; it ends with its parent; and once the input is read, a filter lets pass only the calls of `wall.rs`: memory,
+//! threads of its own, writing the answer. What is left is arithmetic.
 
-use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
-use super::MODULE_BYTES_MAX;
+use super::{MODULE_BYTES_MAX, wall};
 use crate::cache::Kind;
 use crate::config::{Settings, compiler};
 
@@ -66,7 +64,8 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
     let settings = Settings::from_code_flavour(flavour).ok_or_else(|| Failure::other("unknown flavour"))?;
     let mut module = Vec::new();
     std::io::stdin().lock().take(MODULE_BYTES_MAX + 1).read_to_end(&mut module).map_err(Failure::other)?;
-    wall_off()?;
+    // Where the kernel has no filters, there is one wall less.
+    wall::shut_in().map_err(Failure::other)?;
     let engine = compiler(&settings).map_err(Failure::other)?;
     let code = match kind.as_str() {
         "module" => engine.precompile_module(&module),
@@ -99,79 +98,4 @@ fn limit(memory_bytes: u64, seconds: u64) -> Result<(), Failure> {
         return Err(Failure::other("the parent is gone"));
     }
     Ok(())
-}
-
-/// Refuses, for this and every later thread, what a compiler has no business with. The calls answer `EPERM`, so that
-/// a library that looks for its configuration goes on without.
-fn wall_off() -> Result<(), Failure> {
-    let refused = [
-        libc::SYS_openat,
-        libc::SYS_openat2,
-        libc::SYS_socket,
-        libc::SYS_socketpair,
-        libc::SYS_connect,
-        libc::SYS_bind,
-        libc::SYS_execve,
-        libc::SYS_execveat,
-        libc::SYS_ptrace,
-        libc::SYS_process_vm_readv,
-        libc::SYS_process_vm_writev,
-        libc::SYS_pidfd_getfd,
-        libc::SYS_unlinkat,
-        libc::SYS_renameat2,
-        libc::SYS_linkat,
-        libc::SYS_symlinkat,
-        libc::SYS_mkdirat,
-        libc::SYS_fchmodat,
-        libc::SYS_fchownat,
-        libc::SYS_mount,
-        libc::SYS_unshare,
-        libc::SYS_setns,
-        libc::SYS_bpf,
-        libc::SYS_keyctl,
-        libc::SYS_io_uring_setup,
-        libc::SYS_kill,
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_open,
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_creat,
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_unlink,
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_rename,
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_link,
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_symlink,
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_mkdir,
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_chmod,
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_chown,
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_fork,
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_vfork,
-    ];
-    let rules: BTreeMap<i64, Vec<seccompiler::SeccompRule>> =
-        refused.into_iter().map(|call| (call, Vec::new())).collect();
-    let filter = SeccompFilter::new(
-        rules,
-        SeccompAction::Allow,
-        SeccompAction::Errno(libc::EPERM.unsigned_abs()),
-        std::env::consts::ARCH.try_into().map_err(Failure::other)?,
-    )
-    .map_err(Failure::other)?;
-    let program: BpfProgram = filter.try_into().map_err(Failure::other)?;
-    // `apply_filter` sets no-new-privileges first. Under an emulator that has no seccomp there is one wall less.
-    match seccompiler::apply_filter(&program) {
-        Ok(()) => Ok(()),
-        Err(seccompiler::Error::Seccomp(error))
-            if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) =>
-        {
-            Ok(())
-        }
-        Err(error) => Err(Failure::other(error)),
-    }
 }
