@@ -2,7 +2,7 @@
 //! Method: a manifest that uses every key is resolved, compared with a golden file, and then spoilt in many ways.
 #![cfg(feature = "yaml")]
 
-use qyv_spec::app::{APP_JSON_BYTES_MAX, App, Hash, HostFeatures, PackagedFile, ReadError};
+use qyv_spec::app::{APP_JSON_BYTES_MAX, App, Hash, HostFeatures, PackagedFile, Probe, ReadError};
 use qyv_spec::{Manifest, Problem};
 use serde_json::{Value, json};
 
@@ -116,6 +116,24 @@ fn a_bundle_says_nothing_that_a_manifest_could_not() {
     assert!(wrong(spoilt(|app| app["permissions"]["root"] = json!(true))));
     assert!(wrong(spoilt(|app| app["env"]["A=B"] = json!("x"))));
     assert!(wrong(spoilt(|app| app["env"]["A"] = json!("x\0y"))));
+}
+
+#[test]
+fn a_health_check_by_the_apps_own_program_is_bounded() {
+    let manifest = "name: a\nentrypoint: a.wasm\ntype: service\nhealth: {exec: [--check, db]}\n";
+    let app = resolve(manifest, &["a.wasm"]).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let health = app.health.clone().expect("a check");
+    assert_eq!(health.probe, Probe::Exec(vec!["--check".into(), "db".into()]));
+    assert_eq!(health.start_period_ms, 0);
+    assert_eq!(App::from_json(&app.to_json()), Ok(app));
+
+    let exec = |args: Value| spoilt(|app| app["health"]["probe"] = json!({ "exec": args }));
+    assert!(matches!(exec(json!([])), ReadError::Wrong(_)));
+    assert!(matches!(exec(json!(["a\0b"])), ReadError::Wrong(_)));
+    assert!(matches!(exec(json!(vec!["a"; 257])), ReadError::Wrong(_)));
+    assert!(matches!(exec(json!(["a".repeat(1 << 20)])), ReadError::Wrong(_)));
+    let period = |ms: u64| spoilt(|app| app["health"]["start_period_ms"] = json!(ms));
+    assert!(matches!(period(u64::MAX), ReadError::Wrong(_)));
 }
 
 #[test]

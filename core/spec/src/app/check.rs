@@ -2,6 +2,7 @@
 //! that a bundle can hold nothing that a manifest could not.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{App, Probe};
@@ -130,7 +131,7 @@ impl App {
                 found.push(Problem::new(KeyPath::key(key), message, "write one short line"));
             }
         }
-        let args = self.args.iter().map(|arg| arg.len() + 1).sum::<usize>();
+        let args = argument_bytes(&self.args);
         let env = self.env.iter().map(|(name, value)| name.as_str().len() + value.len() + 2).sum::<usize>();
         for (key, bytes) in [("args", args), ("env", env)] {
             if bytes > ARGUMENT_BYTES_MAX {
@@ -349,6 +350,22 @@ impl App {
                 Probe::Service(name) if !self.services.iter().any(|service| service.name == *name) => {
                     add("service", "the app does not offer this service", "name one of its `services`");
                 }
+                Probe::Exec(args) if args.is_empty() => {
+                    add(
+                        "exec",
+                        "without arguments the app itself would run again",
+                        "write `exec: [--check]`",
+                    );
+                }
+                Probe::Exec(args) if args.len() > LIST_ITEMS_MAX => {
+                    add("exec", "it has more than 256 arguments", "shorten the list");
+                }
+                Probe::Exec(args) if argument_bytes(args) > ARGUMENT_BYTES_MAX => {
+                    add("exec", "it holds more than 1 MiB", "put large values into a file");
+                }
+                Probe::Exec(args) if args.iter().any(|arg| arg.contains('\0')) => {
+                    add("exec", "a NUL character cannot be passed to a program", "leave it out");
+                }
                 _ => {}
             }
             for (key, ms) in [("interval", health.interval_ms), ("timeout", health.timeout_ms)] {
@@ -356,9 +373,17 @@ impl App {
                     add(key, "it is out of range", "write `1ms` to ten years");
                 }
             }
+            if health.start_period_ms > DURATION_MS_MAX {
+                add("start_period", "it is out of range", "write at most ten years");
+            }
             if !(1..=100).contains(&health.retries) {
                 add("retries", "it is out of range", "write 1 to 100");
             }
         }
     }
+}
+
+/// Bytes that arguments need in memory, each with the NUL that ends it.
+fn argument_bytes(args: &[String]) -> usize {
+    args.iter().map(|arg| arg.len() + 1).sum()
 }

@@ -30,8 +30,8 @@ pub use host::{HostFeatures, Unavailable};
 pub use json::{APP_JSON_BYTES_MAX, ReadError};
 pub use resolve::{
     DISK_BYTES_DEFAULT, FDS_DEFAULT, HEALTH_INTERVAL_MS_DEFAULT, HEALTH_RETRIES_DEFAULT,
-    HEALTH_TIMEOUT_MS_DEFAULT, INODES_DEFAULT, LOG_BYTES_DEFAULT, MEMORY_BYTES_DEFAULT, STACK_BYTES_DEFAULT,
-    STOP_GRACE_MS_DEFAULT,
+    HEALTH_START_PERIOD_MS_DEFAULT, HEALTH_TIMEOUT_MS_DEFAULT, INODES_DEFAULT, LOG_BYTES_DEFAULT,
+    MEMORY_BYTES_DEFAULT, STACK_BYTES_DEFAULT, STOP_GRACE_MS_DEFAULT,
 };
 
 /// An app, resolved.
@@ -215,6 +215,8 @@ pub struct AppHealth {
     pub timeout_ms: u64,
     /// Failures in a row that make it unhealthy.
     pub retries: u32,
+    /// Milliseconds after a start in which failures do not count, unless a check has succeeded.
+    pub start_period_ms: u64,
 }
 
 /// What a health check tries.
@@ -225,4 +227,6 @@ pub enum Probe {
     Http(GuestPath),
     /// A service of the app's own that accepts a connection.
     Service(Name),
+    /// The app's own program with these arguments, that ends with 0.
+    Exec(Vec<String>),
 }

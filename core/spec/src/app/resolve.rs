@@ -31,6 +31,8 @@ pub const HEALTH_INTERVAL_MS_DEFAULT: u64 = 10_000;
 pub const HEALTH_TIMEOUT_MS_DEFAULT: u64 = 2000;
 /// Default of `health.retries`.
 pub const HEALTH_RETRIES_DEFAULT: u32 = 3;
+/// Default of `health.start_period`, in milliseconds: that of Docker.
+pub const HEALTH_START_PERIOD_MS_DEFAULT: u64 = 0;
 
 impl Manifest {
     /// Checks that the values fit together, before any file is looked at.
@@ -104,11 +106,13 @@ impl Manifest {
 
     fn health_problem(&self) -> Option<Problem> {
         let written = self.health.as_ref()?;
-        if written.http.is_some() != written.service.is_some() {
+        let tried = [written.http.is_some(), written.service.is_some(), written.exec.is_some()];
+        if tried.iter().filter(|tried| **tried).count() == 1 {
             return None;
         }
         let message = "a health check tries exactly one thing";
-        Some(Problem::new(KeyPath::key("health"), message, "write one of `http: /path` and `service: name`"))
+        let mend = "write one of `http: /path`, `service: name` and `exec: [arguments]`";
+        Some(Problem::new(KeyPath::key("health"), message, mend))
     }
 }
 
@@ -166,9 +170,10 @@ fn app_mount(written: &Mount, memory: u64) -> AppMount {
 }
 
 fn health(written: &Health) -> Option<AppHealth> {
-    let probe = match (&written.http, &written.service) {
-        (Some(path), None) => Probe::Http(path.clone()),
-        (None, Some(name)) => Probe::Service(name.clone()),
+    let probe = match (&written.http, &written.service, &written.exec) {
+        (Some(path), None, None) => Probe::Http(path.clone()),
+        (None, Some(name), None) => Probe::Service(name.clone()),
+        (None, None, Some(args)) => Probe::Exec(args.clone()),
         _ => return None,
     };
     Some(AppHealth {
@@ -176,6 +181,7 @@ fn health(written: &Health) -> Option<AppHealth> {
         interval_ms: written.interval.map_or(HEALTH_INTERVAL_MS_DEFAULT, |time| time.0),
         timeout_ms: written.timeout.map_or(HEALTH_TIMEOUT_MS_DEFAULT, |time| time.0),
         retries: written.retries.unwrap_or(HEALTH_RETRIES_DEFAULT),
+        start_period_ms: written.start_period.map_or(HEALTH_START_PERIOD_MS_DEFAULT, |time| time.0),
     })
 }
 

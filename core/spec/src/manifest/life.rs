@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
@@ -133,7 +134,7 @@ pub enum Restart {
     Always,
 }
 
-/// `health`: how it is seen that an app works. Names one of `http` and `service`.
+/// `health`: how it is seen that an app works. Names one of `http`, `service` and `exec`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -142,6 +143,9 @@ pub struct Health {
     pub http: Option<GuestPath>,
     /// One of the app's own services that accepts a connection.
     pub service: Option<Name>,
+    /// Arguments that the app's own program is run with, beside the app; it is healthy when that ends with 0.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 256)))]
+    pub exec: Option<Vec<String>>,
     /// Time between two checks; default `10s`.
     pub interval: Option<Duration>,
     /// Time for an answer; default `2s`.
@@ -149,6 +153,8 @@ pub struct Health {
     /// Failures in a row that make it unhealthy, 1 to 100; default 3.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 100)))]
     pub retries: Option<u32>,
+    /// Time after a start in which failures do not count, unless a check has succeeded; default `0s`.
+    pub start_period: Option<Duration>,
 }
 
 /// `isolation`: whom an app shares a process of the host with.
