@@ -39,7 +39,7 @@ const STEPS: [Step; 13] = [
 ];
 
 /// The crates without an operating system.
-const CORE: &str = "-p qyv-spec -p qyv-vfs -p qyv-wasi";
+const CORE: &str = "-p qyv-spec -p qyv-vfs -p qyv-wasi -p qyv-svc -p qyv-sched -p qyv-supervise";
 /// Workspaces beside the main one, and the target that each is built for.
 const OTHER_WORKSPACES: [(&str, &str); 5] = [
     ("tests/guests", "wasm32-wasip1"),
