@@ -129,6 +129,7 @@ pub(crate) mod filetype {
     pub(crate) const CHARACTER_DEVICE: u8 = 2;
     pub(crate) const DIRECTORY: u8 = 3;
     pub(crate) const REGULAR_FILE: u8 = 4;
+    pub(crate) const SOCKET_STREAM: u8 = 6;
     pub(crate) const SYMBOLIC_LINK: u8 = 7;
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn fd_readdir<M: Memory + ?Sized, H: Host + ?Sized>(
         Kind::Directory { node, .. } => node,
         Kind::ClosedRoot { .. } => return Err(process.denials.refuse_files("fd_readdir", "")),
         Kind::File { .. } => return Err(Error::NOTDIR),
-        Kind::Stream(_) => return Err(Error::BADF),
+        Kind::Source(_) => return Err(Error::BADF),
     };
     descriptor.require(rights::FD_READDIR)?;
     memory::check(call.memory, Span::new(buf, buf_len))?;

@@ -5,13 +5,16 @@ use qyv_vfs::{Error, FileType, Result};
 use crate::abi::{self, fdflags, filetype, rights};
 use crate::calls::Call;
 use crate::table::{Descriptor, Kind};
-use crate::{Host, Memory, Process, StreamKind};
+use crate::{Host, Memory, Process, Source, StreamKind};
 
 impl Process {
     /// Ends what a descriptor that left the table named.
-    fn release(&mut self, descriptor: &Descriptor) {
-        if let Kind::File { node, .. } | Kind::Directory { node, .. } = descriptor.kind {
-            self.vfs.close(node);
+    pub(crate) fn release<H: Host + ?Sized>(&mut self, host: &mut H, descriptor: &Descriptor) {
+        match descriptor.kind {
+            Kind::File { node, .. } | Kind::Directory { node, .. } => self.vfs.close(node),
+            Kind::Source(source @ (Source::Socket(_) | Source::Listener(_))) => host.close(source),
+            // The streams are the host's own.
+            Kind::Source(Source::Stream(_)) | Kind::ClosedRoot { .. } => {}
         }
     }
 }
@@ -21,7 +24,7 @@ pub(crate) fn fd_close<M: Memory + ?Sized, H: Host + ?Sized>(
     fd: u32,
 ) -> Result<()> {
     let closed = call.process.table.remove(fd)?;
-    call.process.release(&closed);
+    call.process.release(call.host, &closed);
     Ok(())
 }
 
@@ -32,17 +35,20 @@ pub(crate) fn fd_renumber<M: Memory + ?Sized, H: Host + ?Sized>(
     to: u32,
 ) -> Result<()> {
     if let Some(replaced) = call.process.table.renumber(fd, to)? {
-        call.process.release(&replaced);
+        call.process.release(call.host, &replaced);
     }
     Ok(())
 }
 
-/// The type that a guest sees of a stream. Only a terminal is a character device, because that is what `isatty` asks;
-/// a regular file would promise that it can be sought in.
-pub(crate) fn stream_type(kind: StreamKind) -> u8 {
-    match kind {
-        StreamKind::Terminal => filetype::CHARACTER_DEVICE,
-        StreamKind::File | StreamKind::Pipe | StreamKind::Null => filetype::UNKNOWN,
+/// The type that a guest sees of a source. Of the streams only a terminal is a character device, because that is what
+/// `isatty` asks; a regular file would promise that it can be sought in.
+pub(crate) fn source_type<H: Host + ?Sized>(host: &H, source: Source) -> u8 {
+    match source {
+        Source::Stream(stream) => match host.stream_kind(stream) {
+            StreamKind::Terminal => filetype::CHARACTER_DEVICE,
+            StreamKind::File | StreamKind::Pipe | StreamKind::Null => filetype::UNKNOWN,
+        },
+        Source::Socket(_) | Source::Listener(_) => filetype::SOCKET_STREAM,
     }
 }
 
@@ -53,7 +59,7 @@ pub(crate) fn fd_fdstat_get<M: Memory + ?Sized, H: Host + ?Sized>(
 ) -> Result<()> {
     let descriptor = call.process.table.get(fd)?;
     let filetype = match descriptor.kind {
-        Kind::Stream(stream) => stream_type(call.host.stream_kind(stream)),
+        Kind::Source(source) => source_type(call.host, source),
         Kind::File { .. } => abi::file_type(FileType::Regular),
         Kind::Directory { .. } | Kind::ClosedRoot { .. } => abi::file_type(FileType::Directory),
     };

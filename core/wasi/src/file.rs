@@ -4,7 +4,7 @@ use qyv_vfs::{Advice, Error, Node, Result, SetTime, SyncKind, Vfs};
 
 use crate::abi::{self, fstflags, rights};
 use crate::calls::Call;
-use crate::fd::stream_type;
+use crate::fd::source_type;
 use crate::memory::{self, Span};
 use crate::table::Kind;
 use crate::{Host, Memory};
@@ -24,7 +24,7 @@ fn node<'a, M: ?Sized, H: ?Sized>(
     descriptor.require(right)?;
     match descriptor.kind {
         Kind::File { node, .. } | Kind::Directory { node, .. } => Ok((&mut call.process.vfs, node)),
-        Kind::Stream(_) | Kind::ClosedRoot { .. } => Err(Error::BADF),
+        Kind::Source(_) | Kind::ClosedRoot { .. } => Err(Error::BADF),
     }
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn fd_filestat_get<M: Memory + ?Sized, H: Host + ?Sized>(
         Kind::File { node, .. } | Kind::Directory { node, .. } => {
             abi::filestat(&call.process.vfs.attributes(node)?)
         }
-        Kind::Stream(stream) => abi::filestat_bare(stream_type(call.host.stream_kind(stream))),
+        Kind::Source(source) => abi::filestat_bare(source_type(call.host, source)),
         Kind::ClosedRoot { .. } => abi::filestat_bare(abi::filetype::DIRECTORY),
     };
     call.memory.write(stat, &bytes)
@@ -146,7 +146,7 @@ pub(crate) fn fd_seek<M: Memory + ?Sized, H: Host + ?Sized>(
     memory::check(call.memory, Span::new(newoffset, 8))?;
     let delta = offset.cast_signed();
     let descriptor = call.process.table.get_mut(fd)?;
-    if let Kind::Stream(_) = descriptor.kind {
+    if let Kind::Source(_) = descriptor.kind {
         return Err(Error::SPIPE);
     }
     // Asking where one is needs less than going elsewhere.
@@ -170,7 +170,7 @@ pub(crate) fn fd_tell<M: Memory + ?Sized, H: Host + ?Sized>(
 ) -> Result<()> {
     let descriptor = call.process.table.get(fd)?;
     match descriptor.kind {
-        Kind::Stream(_) => Err(Error::SPIPE),
+        Kind::Source(_) => Err(Error::SPIPE),
         Kind::File { offset: position, .. } => {
             descriptor.require(rights::FD_TELL)?;
             memory::put_u64(call.memory, offset, position)

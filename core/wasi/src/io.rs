@@ -1,4 +1,4 @@
-//! Reading and writing: files at an offset, streams as they come.
+//! Reading and writing: files at an offset, streams and connections as they come.
 
 use qyv_vfs::{Error, Node, Result, SyncKind, Vfs};
 
@@ -8,7 +8,7 @@ use crate::file::position;
 use crate::memory::{self, Span, Vector};
 use crate::outcome::{Step, Stop};
 use crate::table::Kind;
-use crate::{Host, Interest, Memory, Stream};
+use crate::{Host, Interest, Memory, Source};
 
 pub(crate) fn fd_read<M: Memory + ?Sized, H: Host + ?Sized>(
     call: &mut Call<'_, M, H>,
@@ -34,10 +34,10 @@ pub(crate) fn fd_read<M: Memory + ?Sized, H: Host + ?Sized>(
             *offset = start.saturating_add(got.into());
             got
         }
-        Kind::Stream(stream) => {
-            let stream = *stream;
-            let got = read_stream(call, stream, vector);
-            or_wait(call, got, stream, Interest::Read, nonblocking)?
+        Kind::Source(source) => {
+            let source = *source;
+            let got = receive(call, source, vector, false);
+            or_wait(call, got, source, Interest::Read, nonblocking)?
         }
         Kind::Directory { .. } | Kind::ClosedRoot { .. } => return Err(Error::BADF.into()),
     };
@@ -86,10 +86,10 @@ pub(crate) fn fd_write<M: Memory + ?Sized, H: Host + ?Sized>(
             sync(vfs, node, flags)?;
             taken
         }
-        Kind::Stream(stream) => {
-            let stream = *stream;
-            let taken = write_stream(call, stream, vector);
-            or_wait(call, taken, stream, Interest::Write, flags & fdflags::NONBLOCK != 0)?
+        Kind::Source(source) => {
+            let source = *source;
+            let taken = send(call, source, vector);
+            or_wait(call, taken, source, Interest::Write, flags & fdflags::NONBLOCK != 0)?
         }
         Kind::Directory { .. } | Kind::ClosedRoot { .. } => return Err(Error::BADF.into()),
     };
@@ -119,18 +119,23 @@ pub(crate) fn fd_pwrite<M: Memory + ?Sized, H: Host + ?Sized>(
 }
 
 /// Checks the buffers and the place for the result, before anything happens.
-fn vector<M: Memory + ?Sized>(memory: &M, iovs: u32, iovs_len: u32, result: u32) -> Result<Vector> {
+pub(crate) fn vector<M: Memory + ?Sized>(
+    memory: &M,
+    iovs: u32,
+    iovs_len: u32,
+    result: u32,
+) -> Result<Vector> {
     memory::check(memory, Span::new(result, 4))?;
     Vector::check(memory, iovs, iovs_len)
 }
 
-/// The file behind a descriptor and its flags, for access at an offset. `SPIPE` for a stream, `BADF` for the rest.
+/// The file behind a descriptor and its flags, for access at an offset. `SPIPE` for a source, `BADF` for the rest.
 fn file_at<M: ?Sized, H: ?Sized>(call: &Call<'_, M, H>, fd: u32, right: u64) -> Result<(Node, u16)> {
     let descriptor = call.process.table.get(fd)?;
     descriptor.require(right)?;
     match descriptor.kind {
         Kind::File { node, .. } => Ok((node, descriptor.flags)),
-        Kind::Stream(_) => Err(Error::SPIPE),
+        Kind::Source(_) => Err(Error::SPIPE),
         Kind::Directory { .. } | Kind::ClosedRoot { .. } => Err(Error::BADF),
     }
 }
@@ -155,57 +160,78 @@ fn sync(vfs: &mut Vfs, node: Node, flags: u16) -> Result<()> {
     }
 }
 
-/// Asks the host once, for the first buffer: a second question could find nothing, or keep a person waiting who has
-/// already typed a line.
-fn read_stream<M: Memory + ?Sized, H: Host + ?Sized>(
+/// Fills the buffers with what is there. Of a stream, and with `peek`, only the first one: a second question could find
+/// nothing, keep a person waiting who has already typed a line, or give the same bytes again.
+pub(crate) fn receive<M: Memory + ?Sized, H: Host + ?Sized>(
     call: &mut Call<'_, M, H>,
-    stream: Stream,
+    source: Source,
     vector: Vector,
+    peek: bool,
 ) -> Result<u32> {
+    let once = peek || matches!(source, Source::Stream(_));
     let mut asked = false;
-    memory::scatter(call.memory, &call.process.memory, vector, |buffers| match buffers.first_mut() {
-        Some(buffer) if !core::mem::replace(&mut asked, true) => {
-            let got = call.host.stream_read(stream, buffer)?;
-            Ok(got.min(buffer.len()))
-        }
-        _ => Ok(0),
+    memory::scatter(call.memory, &call.process.memory, vector, |buffers| {
+        transfer(buffers, |buffer| {
+            if once && core::mem::replace(&mut asked, true) {
+                return Ok(0);
+            }
+            match source {
+                Source::Stream(stream) => call.host.stream_read(stream, buffer),
+                Source::Socket(socket) => call.host.receive(socket, buffer, peek),
+                Source::Listener(_) => Err(Error::BADF),
+            }
+        })
     })
 }
 
 /// Writes until the host takes no more.
-fn write_stream<M: Memory + ?Sized, H: Host + ?Sized>(
+pub(crate) fn send<M: Memory + ?Sized, H: Host + ?Sized>(
     call: &mut Call<'_, M, H>,
-    stream: Stream,
+    source: Source,
     vector: Vector,
 ) -> Result<u32> {
     memory::gather(call.memory, &call.process.memory, vector, |buffers| {
-        let mut sum = 0;
-        for buffer in buffers {
-            let taken = match call.host.stream_write(stream, buffer) {
-                Ok(taken) => taken.min(buffer.len()),
-                Err(error) if sum == 0 => return Err(error),
-                Err(_) => break,
-            };
-            sum += taken;
-            if taken < buffer.len() {
-                break;
-            }
-        }
-        Ok(sum)
+        transfer(buffers, |buffer| match source {
+            Source::Stream(stream) => call.host.stream_write(stream, buffer),
+            Source::Socket(socket) => call.host.send(socket, buffer),
+            Source::Listener(_) => Err(Error::BADF),
+        })
     })
 }
 
+/// Does something with each buffer until one is not used up, and returns the bytes in all. An error counts only when
+/// nothing was done before it.
+fn transfer<B: AsRef<[u8]>>(
+    buffers: impl IntoIterator<Item = B>,
+    mut each: impl FnMut(B) -> Result<usize>,
+) -> Result<usize> {
+    let mut sum = 0;
+    for buffer in buffers {
+        let len = buffer.as_ref().len();
+        let done = match each(buffer) {
+            Ok(done) => done.min(len),
+            Err(error) if sum == 0 => return Err(error),
+            Err(_) => break,
+        };
+        sum += done;
+        if done < len {
+            break;
+        }
+    }
+    Ok(sum)
+}
+
 /// Turns "not now" into a wait, unless the descriptor is non-blocking.
-fn or_wait<M: ?Sized, H: ?Sized>(
+pub(crate) fn or_wait<M: ?Sized, H: ?Sized, T>(
     call: &mut Call<'_, M, H>,
-    result: Result<u32>,
-    stream: Stream,
+    result: Result<T>,
+    source: Source,
     interest: Interest,
     nonblocking: bool,
-) -> Step<u32> {
+) -> Step<T> {
     match result {
         Err(Error::AGAIN) if !nonblocking => {
-            Err(Stop::Wait(call.process.wait_for(None, [(stream, interest)])))
+            Err(Stop::Wait(call.process.wait_for(None, [(source, interest)])))
         }
         result => Ok(result?),
     }

@@ -1,5 +1,5 @@
 //! WASI preview 1 without I/O: every call of `wasi_snapshot_preview1` over a guest's memory, a virtual file system
-//! and a [`Host`] that has the clocks, the random numbers and the standard streams.
+//! and a [`Host`] that has the clocks, the random numbers, the standard streams and the services.
 //!
 //! It is **not** tied to an engine. [`preview1!`] is the one list of functions, from which an engine makes its
 //! imports; each is a method of [`Process`] that returns an [`Errno`] or, when it may have to wait, an [`Outcome`].
@@ -41,7 +41,7 @@ mod sock;
 mod table;
 
 pub use denial::{Denial, Denials, Right};
-pub use host::{Clock, Host, Interest, Readiness, Stream, StreamKind};
+pub use host::{Clock, Direction, Host, Interest, Listener, Readiness, Socket, Source, Stream, StreamKind};
 pub use limits::Limits;
 pub use memory::Memory;
 pub use origin::Origin;

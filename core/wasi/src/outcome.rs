@@ -5,7 +5,7 @@ use core::fmt;
 
 use qyv_vfs::Error;
 
-use crate::{Clock, Interest, Stream};
+use crate::{Clock, Interest, Source};
 
 /// The error number of preview 1 that a guest sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,7 +46,7 @@ impl fmt::Display for Errno {
 pub enum Outcome {
     /// The call is over.
     Done(Errno),
-    /// The call had no effect yet. The host waits for what [`Process::wait`](crate::Process::wait) says, then calls
+    /// The call is not over. The host waits for what [`Process::wait`](crate::Process::wait) says, then calls
     /// the same method with the same arguments again.
     Wait(Token),
 }
@@ -59,7 +59,7 @@ pub struct Token(pub(crate) u64);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wait {
     pub(crate) deadline: Option<(Clock, u64)>,
-    pub(crate) streams: Vec<(Stream, Interest)>,
+    pub(crate) sources: Vec<(Source, Interest)>,
 }
 
 impl Wait {
@@ -69,10 +69,10 @@ impl Wait {
         self.deadline
     }
 
-    /// One of these streams is ready.
+    /// One of these sources is ready.
     #[must_use]
-    pub fn streams(&self) -> &[(Stream, Interest)] {
-        &self.streams
+    pub fn sources(&self) -> &[(Source, Interest)] {
+        &self.sources
     }
 }
 

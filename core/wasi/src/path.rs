@@ -25,7 +25,7 @@ impl Process {
         let node = match descriptor.kind {
             Kind::Directory { node, .. } => Some(node),
             Kind::ClosedRoot { .. } => None,
-            Kind::Stream(_) | Kind::File { .. } => return Err(Error::NOTDIR),
+            Kind::Source(_) | Kind::File { .. } => return Err(Error::NOTDIR),
         };
         descriptor.require(right).map_err(|_| Error::NOTCAPABLE)?;
         Ok(Base { fd, node })

@@ -10,7 +10,7 @@ use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::memory::{self, Span};
 use crate::outcome::{Step, Stop};
 use crate::table::Kind;
-use crate::{Clock, Host, Interest, Memory, Process, Stream};
+use crate::{Clock, Host, Interest, Memory, Process, Source};
 
 /// When a `poll_oneoff` that waits was first called, so that a time span does not begin anew when it is re-entered.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ pub(crate) fn poll_oneoff<M: Memory + ?Sized, H: Host + ?Sized>(
     memory::check_array(call.memory, events, nsubscriptions, EVENT_SIZE)?;
     memory::check(call.memory, Span::new(nevents, 4))?;
 
-    let mut poll = Poll { monotonic: None, realtime: None, start, soonest: None, streams: Vec::new() };
+    let mut poll = Poll { monotonic: None, realtime: None, start, soonest: None, sources: Vec::new() };
     let mut count = 0;
     for index in 0..nsubscriptions {
         let at = memory::element(subscriptions, index, SUBSCRIPTION_SIZE)?;
@@ -69,7 +69,7 @@ pub(crate) fn poll_oneoff<M: Memory + ?Sized, H: Host + ?Sized>(
         let monotonic = poll.start(call.host)?;
         call.process.poll_start = Some(Start { arguments, monotonic });
         let deadline = poll.soonest.map(|(_, deadline)| deadline);
-        return Err(Stop::Wait(call.process.wait_for(deadline, poll.streams)));
+        return Err(Stop::Wait(call.process.wait_for(deadline, poll.sources)));
     }
     Ok(memory::put_u32(call.memory, nevents, count)?)
 }
@@ -125,7 +125,7 @@ struct Poll {
     start: Option<Start>,
     /// The deadline with the least time left: that time, the clock and its time then.
     soonest: Option<(u64, (Clock, u64))>,
-    streams: Vec<(Stream, Interest)>,
+    sources: Vec<(Source, Interest)>,
 }
 
 impl Poll {
@@ -184,12 +184,12 @@ impl Poll {
         };
         descriptor.require(access | rights::POLL_FD_READWRITE)?;
         match (&descriptor.kind, interest) {
-            (Kind::Stream(stream), _) => {
-                if let Some(ready) = host.stream_ready(*stream, interest) {
+            (Kind::Source(source), _) => {
+                if let Some(ready) = host.ready(*source, interest) {
                     return Ok(Some((ready.bytes, if ready.hangup { HANGUP } else { 0 })));
                 }
-                if !self.streams.contains(&(*stream, interest)) {
-                    self.streams.push((*stream, interest));
+                if !self.sources.contains(&(*source, interest)) {
+                    self.sources.push((*source, interest));
                 }
                 Ok(None)
             }

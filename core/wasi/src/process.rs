@@ -11,7 +11,7 @@ use crate::denial::Denials;
 use crate::origin::Origin;
 use crate::poll::Start;
 use crate::table::{Descriptor, Kind, Table};
-use crate::{Clock, Denial, Interest, Limits, Stream, Token, Wait};
+use crate::{Clock, Denial, Interest, Limits, Source, Stream, Token, Wait};
 
 /// The WASI state of one guest: its files, descriptors, arguments, environment and what it waits for.
 ///
@@ -34,7 +34,7 @@ impl Process {
     /// there is nothing to wait for: the call is simply made again.
     #[must_use]
     pub fn wait(&self, token: Token) -> &Wait {
-        const NOTHING: &Wait = &Wait { deadline: None, streams: Vec::new() };
+        const NOTHING: &Wait = &Wait { deadline: None, sources: Vec::new() };
         if token.0 == self.waits { &self.wait } else { NOTHING }
     }
 
@@ -53,11 +53,11 @@ impl Process {
     pub(crate) fn wait_for(
         &mut self,
         deadline: Option<(Clock, u64)>,
-        streams: impl IntoIterator<Item = (Stream, Interest)>,
+        sources: impl IntoIterator<Item = (Source, Interest)>,
     ) -> Token {
         self.wait.deadline = deadline;
-        self.wait.streams.clear();
-        self.wait.streams.extend(streams);
+        self.wait.sources.clear();
+        self.wait.sources.extend(sources);
         self.waits = self.waits.wrapping_add(1);
         Token(self.waits)
     }
@@ -144,7 +144,12 @@ impl ProcessBuilder {
             (Stream::Stdout, rights::FD_WRITE),
             (Stream::Stderr, rights::FD_WRITE),
         ] {
-            table.insert(Descriptor::new(Kind::Stream(stream), rights::STREAM | direction, 0, 0))?;
+            table.insert(Descriptor::new(
+                Kind::Source(Source::Stream(stream)),
+                rights::STREAM | direction,
+                0,
+                0,
+            ))?;
         }
         let denials = Denials::new(self.preopens.iter().map(|(path, _)| path.as_str()));
         for (path, node) in self.preopens {

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use qyv_vfs::{Budget, Charge, Error, Node, Result};
 
-use crate::Stream;
+use crate::Source;
 use crate::limits::FDS_MAX;
 use crate::origin::Origin;
 
@@ -45,17 +45,17 @@ impl Descriptor {
             Kind::Directory { origin, .. } | Kind::ClosedRoot { origin } => {
                 origin.is_preopen().then(|| origin.preopened())
             }
-            Kind::Stream(_) | Kind::File { .. } => None,
+            Kind::Source(_) | Kind::File { .. } => None,
         }
     }
 
-    /// Where it lies, for all but streams.
+    /// Where it lies, for files and directories.
     pub(crate) fn origin(&self) -> Option<&Origin> {
         match &self.kind {
             Kind::Directory { origin, .. } | Kind::File { origin, .. } | Kind::ClosedRoot { origin } => {
                 Some(origin)
             }
-            Kind::Stream(_) => None,
+            Kind::Source(_) => None,
         }
     }
 
@@ -68,7 +68,8 @@ impl Descriptor {
 /// What is open.
 #[derive(Debug)]
 pub(crate) enum Kind {
-    Stream(Stream),
+    /// A stream, a connection or a listener of the host.
+    Source(Source),
     /// A regular file. Preview 1 has no `dup`, so the offset belongs to the one descriptor.
     File {
         node: Node,

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use qyv_wasi::{Clock, Error, Interest, Readiness, Result, Stream, StreamKind, Wait};
+use qyv_wasi::{Clock, Error, Interest, Readiness, Result, Source, Stream, StreamKind, Wait};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::FileType;
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -105,8 +105,15 @@ impl ProcessHost {
                 .checked_add(left)
                 .unwrap_or_else(|| Instant::now() + Duration::from_secs(365 * 86_400))
         });
-        let interests: Vec<_> =
-            wait.streams().iter().map(|(stream, interest)| (descriptor(*stream), flags(*interest))).collect();
+        let interests: Vec<_> = wait
+            .sources()
+            .iter()
+            .filter_map(|(source, interest)| match source {
+                Source::Stream(stream) => Some((descriptor(*stream), flags(*interest))),
+                // Nothing is ever dialled or accepted here.
+                Source::Socket(_) | Source::Listener(_) => None,
+            })
+            .collect();
         self.interrupt.wait(&interests, deadline)
     }
 
@@ -178,7 +185,8 @@ impl qyv_wasi::Host for ProcessHost {
         if stream == Stream::Stdin { self.stdin_kind } else { self.output(stream).kind }
     }
 
-    fn stream_ready(&mut self, stream: Stream, interest: Interest) -> Option<Readiness> {
+    fn ready(&mut self, source: Source, interest: Interest) -> Option<Readiness> {
+        let Source::Stream(stream) = source else { return None };
         if self.is_input_null(stream) {
             return Some(Readiness { bytes: 0, hangup: true });
         }

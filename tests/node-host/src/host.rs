@@ -1,6 +1,6 @@
 //! The core's view of JavaScript.
 
-use qyv_wasi::{Clock, Error, Host, Interest, Memory, Readiness, Result, Stream, StreamKind};
+use qyv_wasi::{Clock, Error, Host, Interest, Memory, Readiness, Result, Source, Stream, StreamKind};
 
 use crate::imports;
 
@@ -106,7 +106,7 @@ impl Host for NodeHost {
         }
     }
 
-    fn stream_ready(&mut self, _: Stream, _: Interest) -> Option<Readiness> {
+    fn ready(&mut self, _: Source, _: Interest) -> Option<Readiness> {
         // Node's synchronous calls block until they can go on, so a stream never keeps a guest waiting here.
         Some(Readiness { bytes: 1, hangup: false })
     }

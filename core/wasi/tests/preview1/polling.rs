@@ -1,6 +1,6 @@
 //! `poll_oneoff`.
 
-use qyv_wasi::{Clock, Error, Interest, Outcome, Stream};
+use qyv_wasi::{Clock, Error, Interest, Outcome, Source, Stream};
 
 use crate::call;
 use crate::support::*;
@@ -115,7 +115,13 @@ fn descriptors_are_ready_or_waited_for() {
         let on = [On::Read(0), On::Write(1), On::Read(0), On::Clock(1, 10, 0)];
         let outcome = poll(guest, &on);
         let wait = guest.wait(outcome);
-        assert_eq!(wait.streams(), [(Stream::Stdin, Interest::Read), (Stream::Stdout, Interest::Write)]);
+        assert_eq!(
+            wait.sources(),
+            [
+                (Source::Stream(Stream::Stdin), Interest::Read),
+                (Source::Stream(Stream::Stdout), Interest::Write)
+            ]
+        );
         assert!(wait.deadline().is_some());
         guest.host.stdin.push_back(b"abc".to_vec());
         assert_eq!(events(guest, &on), [(0, 0, 1, 3, 0), (2, 0, 1, 3, 0)]);

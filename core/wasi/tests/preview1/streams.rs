@@ -1,6 +1,6 @@
 //! The standard streams.
 
-use qyv_wasi::{Error, Interest, Stream};
+use qyv_wasi::{Error, Interest, Source, Stream};
 
 use crate::call;
 use crate::support::*;
@@ -10,7 +10,10 @@ fn reading_waits_until_there_is_something() {
     both(|guest| {
         let outcome = guest.try_read(0, &[0, 3, 3]);
         let wait = guest.wait(outcome);
-        assert_eq!((wait.deadline(), wait.streams()), (None, &[(Stream::Stdin, Interest::Read)][..]));
+        assert_eq!(
+            (wait.deadline(), wait.sources()),
+            (None, &[(Source::Stream(Stream::Stdin), Interest::Read)][..])
+        );
         guest.host.stdin.push_back(b"abcdef".to_vec());
         // One question a call: what is there now is given now.
         assert_eq!(guest.read(0, &[0, 3, 3]).unwrap(), b"abc");
@@ -39,7 +42,7 @@ fn writing_waits_only_when_nothing_was_taken() {
         assert_eq!(guest.write(1, &[b"abc", b"", b"def"]), Ok(4));
         let outcome = guest.try_write(2, &[b"ef"]);
         let wait = guest.wait(outcome);
-        assert_eq!(wait.streams(), [(Stream::Stderr, Interest::Write)]);
+        assert_eq!(wait.sources(), [(Source::Stream(Stream::Stderr), Interest::Write)]);
         guest.host.stdout_room = 10;
         assert_eq!(guest.write(2, &[b"ef"]), Ok(2));
         assert_eq!(guest.host.stdout, b"abcdef");
@@ -66,6 +69,6 @@ fn an_old_token_asks_for_nothing() {
         let first = guest.try_read(0, &[1]);
         let _second = guest.try_read(0, &[1]);
         let wait = guest.wait(first);
-        assert!(wait.streams().is_empty() && wait.deadline().is_none());
+        assert!(wait.sources().is_empty() && wait.deadline().is_none());
     });
 }

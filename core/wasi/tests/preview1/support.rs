@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use qyv_vfs::{Access, Budget, MemFs, MemFsOptions, Vfs};
 use qyv_wasi::{
     Clock, Errno, Error, Host, Interest, Limits, Memory, Outcome, Process, ProcessBuilder, Readiness, Result,
-    Stream, StreamKind, Wait,
+    Source, Stream, StreamKind, Wait,
 };
 
 pub(crate) const FD_READ: i64 = 1 << 1;
@@ -155,7 +155,7 @@ impl Host for Script {
         if stream == Stream::Stdin { StreamKind::Terminal } else { StreamKind::Pipe }
     }
 
-    fn stream_ready(&mut self, _stream: Stream, interest: Interest) -> Option<Readiness> {
+    fn ready(&mut self, _source: Source, interest: Interest) -> Option<Readiness> {
         match interest {
             Interest::Read => match self.stdin.front() {
                 Some(piece) => Some(Readiness { bytes: piece.len() as u64, hangup: false }),
