@@ -44,7 +44,12 @@ const RULES: &[Rule] = &[
     },
     Rule { name: "qyv-vfs", folder: "core/vfs", ours: &[], theirs: Theirs::Core(&[], &[]) },
     Rule { name: "qyv-wasi", folder: "core/wasi", ours: &["qyv-vfs"], theirs: Theirs::Core(&[], &[]) },
-    Rule { name: "qyv-svc", folder: "core/svc", ours: &["qyv-spec"], theirs: Theirs::Core(&[], &[]) },
+    Rule {
+        name: "qyv-svc",
+        folder: "core/svc",
+        ours: &["qyv-spec", "qyv-vfs"],
+        theirs: Theirs::Core(&[], &[]),
+    },
     Rule { name: "qyv-sched", folder: "core/sched", ours: &[], theirs: Theirs::Core(&[], &[]) },
     Rule {
         name: "qyv-supervise",

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use core::borrow::Borrow;
 use core::fmt;
 use core::net::IpAddr;
 use core::str::FromStr;
@@ -59,6 +60,12 @@ impl fmt::Display for Name {
 
 impl AsRef<str> for Name {
     fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Name {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }
