@@ -165,6 +165,11 @@ impl Charge {
         taken
     }
 
+    /// Holds what `other`, of the same budget, held too.
+    pub(crate) fn merge(&mut self, mut other: Self) {
+        self.amount += core::mem::take(&mut other.amount);
+    }
+
     /// Holds `amount` units less, or none when it held fewer.
     pub fn shrink(&mut self, amount: u64) {
         let less = amount.min(self.amount);

@@ -174,7 +174,8 @@ pub trait FileSystem: Send {
     /// The target of the link `name` in `dir`. `INVAL` when it is no link.
     fn read_link(&mut self, dir: Handle, name: &str) -> Result<String>;
 
-    /// Opens `name` in `dir`. `LOOP` when it is a link (also with `create` unless `exclusive`, which gives `EXIST`).
+    /// Opens `name` in `dir`. A link is `LOOP` (also with `create` unless `exclusive`, which gives `EXIST`), and
+    /// `NOTDIR` with `directory`, as Linux has it for `O_DIRECTORY | O_NOFOLLOW`.
     fn open(&mut self, dir: Handle, name: &str, options: &OpenOptions) -> Result<Opened>;
 
     /// Opens the directory that a handle already names a second time (`.`), `ISDIR` with `write`, `create` or
@@ -259,7 +260,8 @@ pub trait FileSystem: Send {
         Err(crate::Error::NOSYS)
     }
 
-    /// As [`lookup_path`](Self::lookup_path), and opens. Without `follow`, a last link is `LOOP`.
+    /// As [`lookup_path`](Self::lookup_path), and opens. Without `follow`, a last link is `LOOP`, or `NOTDIR` with
+    /// `directory`.
     fn open_path(&mut self, dir: Handle, path: &str, follow: bool, options: &OpenOptions) -> Result<Opened> {
         let _ = (dir, path, follow, options);
         Err(crate::Error::NOSYS)

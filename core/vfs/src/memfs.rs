@@ -20,7 +20,8 @@ use crate::{Budget, Clock, Error, Handle, Result, Times};
 pub struct MemFsOptions {
     /// The quota for the contents of files, in bytes. A hole is not counted. Beyond it: `NOSPC`.
     pub bytes: Budget,
-    /// The quota for files, directories and links together (the root is not counted). Beyond it: `NOSPC`.
+    /// The quota for files, directories and links together (the root is not counted), and one more for each further
+    /// name of a file. Beyond it: `NOSPC`.
     pub inodes: Budget,
     /// The app's memory, in bytes: contents with their room to grow, inodes, names, targets of links. Beyond it:
     /// `NOMEM`.
@@ -69,7 +70,8 @@ impl MemFs {
             names: 1,
             opened: 1,
             times: Times { accessed: now, modified: now, changed: now },
-            _charges: None,
+            units: None,
+            _memory: None,
         };
         fs.root = fs.inodes.insert(Box::new(inode)).unwrap_or(0);
         fs.root_handle =
@@ -150,17 +152,16 @@ impl MemFs {
         if self.directory(parent)?.get(name).is_some() {
             return Err(Error::EXIST);
         }
-        let charges = (
-            self.options.inodes.charge(1).ok_or(Error::NOSPC)?,
-            self.options.memory.charge(INODE_COST + extra).ok_or(Error::NOMEM)?,
-        );
+        let units = self.options.inodes.charge(1).ok_or(Error::NOSPC)?;
+        let memory = self.options.memory.charge(INODE_COST + extra).ok_or(Error::NOMEM)?;
         let now = self.now();
         let inode = Inode {
             body: body(&self.options, parent),
             names: 1,
             opened: 0,
             times: Times { accessed: now, modified: now, changed: now },
-            _charges: Some(charges),
+            units: Some(units),
+            _memory: Some(memory),
         };
         let kind = inode.kind();
         let key = self.inodes.insert(Box::new(inode))?;

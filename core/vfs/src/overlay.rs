@@ -53,8 +53,8 @@ const TARGET_BYTES_MAX: usize = 4095;
 
 /// A tree that can be changed over one that cannot.
 ///
-/// A changed file counts one inode and its changed pages of 4 KiB, a removed or replaced lower name one inode more. What
-/// is only looked up or read counts no quota, only some hundred bytes of the app's memory while it is open.
+/// A changed file counts one inode and its changed pages of 4 KiB, a removed or replaced lower name one inode more, and so
+/// does each name that is added to a file beyond the first. What is only looked up or read counts no quota, only some hundred bytes of the app's memory while it is open.
 pub struct Overlay {
     lower: Box<dyn FileSystem>,
     quota: Quota,
@@ -130,6 +130,7 @@ impl Overlay {
                 handle: Some(handle),
                 readable: false,
             }),
+            entries: 0,
             changed: None,
             users: 1,
             _memory: quota.memory(NODE_BYTES)?,

@@ -206,10 +206,14 @@ impl FileSystem for MemFs {
         if self.inode(key)?.names >= NAMES_MAX {
             return Err(Error::MLINK);
         }
+        let unit = self.options.inodes.charge(1).ok_or(Error::NOSPC)?;
         self.directory_mut(to_key)?.put(to, key, kind)?;
         let now = self.now();
         self.inode_mut(to_key)?.touch(now);
         let inode = self.inode_mut(key)?;
+        if let Some(units) = &mut inode.units {
+            units.merge(unit);
+        }
         inode.names += 1;
         inode.times.changed = now;
         Ok(())

@@ -18,9 +18,11 @@ pub(super) struct Inode {
     /// How many open handles there are.
     pub(super) opened: u64,
     pub(super) times: Times,
-    /// Its unit of the volume's inodes and its bytes of the app's memory, given back with it. None for the root,
-    /// which is there before the app.
-    pub(super) _charges: Option<(Charge, Charge)>,
+    /// Of the volume's inodes: one for each name, or one while it is only open. None for the root, which is there
+    /// before the app.
+    pub(super) units: Option<Charge>,
+    /// Its bytes of the app's memory. None for the root.
+    pub(super) _memory: Option<Charge>,
 }
 
 #[derive(Debug)]

@@ -18,6 +18,12 @@ impl MemFs {
     fn drop_name(&mut self, key: Key, now: u64) -> Result<()> {
         let inode = self.inode_mut(key)?;
         inode.names -= 1;
+        // The last unit stands for the inode itself, which may still be open.
+        if inode.names > 0
+            && let Some(units) = &mut inode.units
+        {
+            units.shrink(1);
+        }
         inode.times.changed = now;
         self.release(key);
         Ok(())

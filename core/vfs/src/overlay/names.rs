@@ -103,7 +103,12 @@ impl Overlay {
 
         let from_change = self.charge_change(from_dir)?;
         let to_change = if to_dir == from_dir { None } else { Some(self.charge_change(to_dir)?) };
-        let moved_change = self.charge_change(moved)?;
+        // An entry that moves is paid for; a lower name that moves becomes an entry.
+        let moved_change = if self.directory(from_dir)?.entries.contains_key(from) {
+            self.charge_change(moved)?
+        } else {
+            self.charge_entry(moved)?
+        };
         let unnamed = replaced.map(|replaced| self.charge_unname(replaced)).transpose()?;
         let from_slot = self.reserve(from_dir, from, true)?;
         let to_slot = self.reserve(to_dir, to, replaced.is_some())?;
@@ -142,7 +147,7 @@ impl Overlay {
         if links > LINKS_MAX {
             return Err(Error::MLINK);
         }
-        let change = self.charge_change(id)?;
+        let change = self.charge_entry(id)?;
         let to_change = self.charge_change(to_dir)?;
         let slot = self.reserve(to_dir, to, false)?;
         self.place(to_dir, to, Some(id), slot)?;
@@ -158,6 +163,9 @@ impl Overlay {
     fn unname(&mut self, change: Change) -> Result<()> {
         let node = self.mark(change)?;
         node.links = node.links.saturating_sub(1);
+        if let Some(held) = &mut node.changed {
+            held.shrink(held.amount().saturating_sub(node.entries.max(1)));
+        }
         let Kind::Directory(directory) = &mut node.kind else { return Ok(()) };
         // Only whiteouts are left, of no use now that nothing can be created here any more.
         directory.entries.clear();

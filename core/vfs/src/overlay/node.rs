@@ -26,7 +26,10 @@ pub(super) struct Node {
     pub(super) links: u64,
     pub(super) times: Times,
     pub(super) lower: Option<Lower>,
-    /// One inode of the quota, held once the node differs from the lower one. Such a node stays until it has no name.
+    /// How many entries name it: not the names that the lower directories give it.
+    pub(super) entries: u64,
+    /// One inode of the quota, held once the node differs from the lower one, and one more for each entry but one. Such
+    /// a node stays until it has no name.
     pub(super) changed: Option<Charge>,
     /// Handles and running operations.
     pub(super) users: u32,

@@ -26,12 +26,14 @@ pub(super) enum Slot {
 pub(super) struct Change {
     id: NodeId,
     charge: Option<Charge>,
+    /// For one more entry that names it.
+    entry: Option<Charge>,
 }
 
 impl Change {
     /// A change of a node that need not be remembered.
     pub(super) fn free(id: NodeId) -> Self {
-        Self { id, charge: None }
+        Self { id, charge: None, entry: None }
     }
 }
 
@@ -157,7 +159,7 @@ impl Overlay {
         let &Attributes { device, inode, links, times, .. } = attributes;
         self.nodes.insert(
             id,
-            Node { device, inode, kind, links, times, lower, changed, users: 1, _memory: memory },
+            Node { device, inode, kind, links, times, lower, entries: 0, changed, users: 1, _memory: memory },
         );
         Ok(id)
     }
@@ -199,7 +201,13 @@ impl Overlay {
     /// Takes what a node needs to differ from the lower one: one inode of the quota, once.
     pub(super) fn charge_change(&self, id: NodeId) -> Result<Change> {
         let charge = if self.node(id)?.changed.is_none() { Some(self.quota.inode()?) } else { None };
-        Ok(Change { id, charge })
+        Ok(Change { id, charge, entry: None })
+    }
+
+    /// As [`charge_change`](Self::charge_change), for a change that adds an entry: the first is paid with the node.
+    pub(super) fn charge_entry(&self, id: NodeId) -> Result<Change> {
+        let entry = if self.node(id)?.entries > 0 { Some(self.quota.inode()?) } else { None };
+        Ok(Change { entry, ..self.charge_change(id)? })
     }
 
     /// Records that a node differs from the lower one from now on, and when it was last changed.
@@ -208,6 +216,9 @@ impl Overlay {
         let node = self.node_mut(change.id)?;
         if node.changed.is_none() {
             node.changed = change.charge;
+        }
+        if let (Some(held), Some(entry)) = (&mut node.changed, change.entry) {
+            held.merge(entry);
         }
         node.times.changed = now;
         Ok(node)
@@ -234,6 +245,7 @@ impl Overlay {
     /// Makes `name` in `dir` mean `node`, or nothing. Needs no quota.
     pub(super) fn place(&mut self, dir: NodeId, name: &str, node: Option<NodeId>, slot: Slot) -> Result<()> {
         let directory = self.directory_mut(dir)?;
+        let before = directory.entries.get(name).and_then(|entry| entry.node);
         if let Slot::New { memory, whiteout } = slot {
             let name: Arc<str> = name.into();
             let place = if let Some(whiteout) = whiteout {
@@ -250,6 +262,13 @@ impl Overlay {
                 directory.order.remove(sequence);
                 directory.entries.remove(name);
             }
+        }
+        if let Some(node) = node {
+            self.node_mut(node)?.entries += 1;
+        }
+        if let Some(before) = before {
+            let node = self.node_mut(before)?;
+            node.entries = node.entries.saturating_sub(1);
         }
         Ok(())
     }

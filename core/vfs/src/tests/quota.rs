@@ -124,8 +124,14 @@ fn inodes_are_counted() {
     assert_eq!(fs.create_dir(root, "x"), Err(Error::NOSPC));
     assert_eq!(fs.symlink("f", root, "x"), Err(Error::NOSPC));
     assert_eq!(fs.open(root, "x", &FILE).err(), Some(Error::NOSPC));
+    // A further name is one more, which goes with whichever name goes first.
+    assert_eq!(fs.link(root, "f", root, "hard"), Err(Error::NOSPC));
+    fs.unlink(root, "l").unwrap();
     fs.link(root, "f", root, "hard").unwrap();
+    assert_eq!(options.inodes.used(), 3);
     fs.unlink(root, "f").unwrap();
+    assert_eq!(options.inodes.used(), 2);
+    fs.symlink("f", root, "l").unwrap();
     fs.unlink(root, "hard").unwrap();
     assert_eq!(options.inodes.used(), 3);
     fs.close(f);

@@ -26,7 +26,7 @@ impl Clock for Ticks {
 pub(super) fn options() -> MemFsOptions {
     MemFsOptions {
         bytes: Budget::new(1 << 24),
-        inodes: Budget::new(10_000),
+        inodes: Budget::new(100_000),
         memory: Budget::new(1 << 26),
         clock: Arc::new(Ticks::default()),
         max_file: 1 << 40,
