@@ -3,9 +3,10 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
 
-/// What a process keeps of a file or a whole folder.
+use crate::Folder;
+
+/// What a process keeps of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// Reading and listing.
@@ -40,15 +41,15 @@ impl fmt::Display for Wall {
 }
 
 /// Takes from the calling thread, and from every thread and process that it starts from now on, all files but those
-/// listed. Descriptors that are open stay as they are. There is no way back, nor to set-user-ID programs. Call it
+/// in the folders listed. Descriptors that are open stay as they are. There is no way back, nor to set-user-ID programs. Call it
 /// while the process has one thread.
 ///
 /// Best effort: the result says which wall stands. Where the kernel has no Landlock, nothing changes.
 ///
 /// # Errors
 ///
-/// The host's error when a listed path cannot be opened, naming the path. Nothing is restricted then.
-pub fn restrict(keep: &[(&Path, Reach)]) -> io::Result<Wall> {
+/// The host's, when it does not take the rules. Nothing is restricted then.
+pub fn restrict(keep: &[(&Folder, Reach)]) -> io::Result<Wall> {
     sys::restrict(keep)
 }
 
@@ -67,26 +68,24 @@ pub fn probe() -> Wall {
 #[cfg(target_os = "linux")]
 mod sys {
     use std::io;
-    use std::path::Path;
 
     use landlock::{
-        ABI, Access as _, AccessFs, BitFlags, LandlockStatus, PathBeneath, PathFd, Ruleset, RulesetAttr as _,
+        ABI, Access as _, AccessFs, BitFlags, LandlockStatus, PathBeneath, Ruleset, RulesetAttr as _,
         RulesetCreatedAttr as _, RulesetStatus, make_bitflags,
     };
 
-    use super::{Reach, Wall};
+    use super::{Folder, Reach, Wall};
 
     /// The rights that are taken away are those of this version; it also limits `ioctl` on devices.
     const VERSION: ABI = ABI::V5;
 
-    pub(super) fn restrict(keep: &[(&Path, Reach)]) -> io::Result<Wall> {
+    pub(super) fn restrict(keep: &[(&Folder, Reach)]) -> io::Result<Wall> {
         let mut rules = Ruleset::default()
             .handle_access(AccessFs::from_all(VERSION))
             .and_then(Ruleset::create)
             .map_err(io::Error::other)?;
-        for (path, reach) in keep {
-            let path = PathFd::new(path).map_err(io::Error::other)?;
-            rules = rules.add_rule(PathBeneath::new(path, rights(*reach))).map_err(io::Error::other)?;
+        for (folder, reach) in keep {
+            rules = rules.add_rule(PathBeneath::new(folder, rights(*reach))).map_err(io::Error::other)?;
         }
         let status = rules.restrict_self().map_err(io::Error::other)?;
         Ok(match (status.ruleset, status.landlock) {
@@ -119,11 +118,10 @@ mod sys {
 #[cfg(not(target_os = "linux"))]
 mod sys {
     use std::io;
-    use std::path::Path;
 
-    use super::{Reach, Wall};
+    use super::{Folder, Reach, Wall};
 
-    pub(super) fn restrict(_: &[(&Path, Reach)]) -> io::Result<Wall> {
+    pub(super) fn restrict(_: &[(&Folder, Reach)]) -> io::Result<Wall> {
         Ok(Wall::Absent("Landlock is a part of Linux".into()))
     }
 }

@@ -1,4 +1,4 @@
-//! A folder of the host as a file system of the guest ([`DiskFs`]), and a second wall round the process that serves
+//! A folder of the host ([`Folder`]) as a file system of the guest ([`DiskFs`]), and a second wall round the process that serves
 //! it ([`landlock`]).
 //!
 //! It knows no manifest, no grant and no guest path: the mount table of `qyv-vfs` decides what is mounted where and
@@ -22,4 +22,4 @@ mod options;
 mod sys;
 
 pub use options::{DiskFsOptions, DiskQuota};
-pub use sys::DiskFs;
+pub use sys::{DiskFs, Folder};

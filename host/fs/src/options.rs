@@ -20,7 +20,8 @@ impl Default for DiskFsOptions {
 /// What a private volume may hold.
 ///
 /// Usage is the sum of the **sizes** of its regular files (a hole counts as if it were stored; a file with several
-/// names counts once) and the number of its files, directories and links. What is there at the start is counted by a
+/// names counts once) and the number of its **names**: files, directories and links, and each further name of a file,
+/// since a name takes room in a directory as an inode does in its table. What is there at the start is counted by a
 /// walk, and held even when it passes the limit, so that an app can always open its volume and delete. Growth is
 /// charged before it happens. A file that was removed while open counts until its last handle is closed.
 ///
@@ -30,6 +31,6 @@ impl Default for DiskFsOptions {
 pub struct DiskQuota {
     /// Bytes.
     pub bytes: Budget,
-    /// Files, directories and links, without the root.
+    /// Names of files, directories and links, without the root; and files that are open without a name.
     pub inodes: Budget,
 }

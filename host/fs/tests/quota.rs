@@ -72,9 +72,15 @@ fn inodes_are_counted_and_given_back() {
     served.fs.unlink(root, "l").unwrap();
     served.fs.remove_dir(root, "d").unwrap();
     assert_eq!((bytes.used(), inodes.used()), (10, 2));
-    // A second name costs nothing, and its removal gives nothing back.
+    // A second name costs an inode and no bytes.
     served.fs.link(root, "b", root, "b2").unwrap();
     served.fs.rename(root, "b", root, "b2").unwrap();
+    assert_eq!((bytes.used(), inodes.used()), (10, 3));
+    served.fs.link(root, "b", root, "b3").unwrap();
+    served.fs.link(root, "b", root, "b4").unwrap();
+    assert_eq!(served.fs.link(root, "b", root, "b5"), Err(Error::NOSPC));
+    served.fs.unlink(root, "b3").unwrap();
+    served.fs.unlink(root, "b4").unwrap();
     served.fs.unlink(root, "b").unwrap();
     assert_eq!((bytes.used(), inodes.used()), (10, 2));
     assert_eq!(served.fs.create_dir(root, "c"), Err(Error::EXIST));
@@ -108,7 +114,7 @@ fn what_is_there_is_counted_and_may_shrink() {
     let mut fs = DiskFs::open(&served.path(), quota(&bytes, &inodes)).unwrap();
     let root = fs.root();
     // 150 of 100 bytes: everything is readable, nothing grows until 51 bytes are gone.
-    assert_eq!((bytes.used(), inodes.used()), (100, 4));
+    assert_eq!((bytes.used(), inodes.used()), (100, 5));
     let file = fs.open(root, "b", &WRITE).unwrap().handle;
     assert_eq!(fs.append(file, &[b"x"]), Err(Error::NOSPC));
     fs.set_size(file, 20).unwrap();
@@ -117,4 +123,28 @@ fn what_is_there_is_counted_and_may_shrink() {
     assert_eq!(fs.append(file, &[b"xy"]), Ok((1, 20)));
     drop(fs);
     assert_eq!((bytes.used(), inodes.used()), (0, 0));
+}
+
+#[test]
+fn a_tree_deeper_than_any_path_is_counted() {
+    let (bytes, inodes) = (Budget::unlimited(), Budget::unlimited());
+    let mut served = serve_with(quota(&bytes, &inodes));
+    let mut at = served.fs.root();
+    // 1100 names of 200 bytes: a path may have 4096 bytes, and a process often 1024 descriptors.
+    let name = "d".repeat(200);
+    for _ in 0..1100 {
+        served.fs.create_dir(at, &name).unwrap();
+        let inner = served.fs.lookup(at, &name).unwrap();
+        served.fs.close(at);
+        at = inner;
+    }
+    served.fs.open(at, "file", &CREATE).unwrap();
+    assert_eq!(inodes.used(), 1101);
+    let path = served.path();
+    let again = (Budget::unlimited(), Budget::unlimited());
+    let fs = DiskFs::open(&path, quota(&again.0, &again.1)).unwrap();
+    assert_eq!(again.1.used(), 1101);
+    drop(fs);
+    // What removes the folder afterwards may not reach that deep.
+    assert!(std::process::Command::new("rm").arg("-r").arg(path.join(&name)).status().unwrap().success());
 }

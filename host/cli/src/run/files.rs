@@ -1,6 +1,6 @@
 //! The guest's tree of files, mount by mount.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use qyv_spec::app::AppLimits;
@@ -8,7 +8,7 @@ use qyv_spec::grants::{Capabilities, MountedFrom};
 use qyv_spec::manifest::{Mode, OwnFiles};
 use qyv_vfs::{Access, Budget, Clock, FileSystem, MemFs, MemFsOptions, Overlay, PackedFs, Vfs};
 use qyvol_fs::landlock::Reach;
-use qyvol_fs::{DiskFs, DiskFsOptions, DiskQuota};
+use qyvol_fs::{DiskFs, DiskFsOptions, DiskQuota, Folder};
 
 use crate::commands::run::{Run, Show};
 use crate::failure::{Failure, Result};
@@ -24,7 +24,7 @@ pub(crate) struct Files {
     /// Every mount's place in the guest, `/` first.
     pub(crate) places: Vec<String>,
     /// What the guest may reach of the host, for the second wall.
-    pub(crate) reach: Vec<(PathBuf, Reach)>,
+    pub(crate) reach: Vec<(Folder, Reach)>,
 }
 
 struct Mounts<'a> {
@@ -32,7 +32,7 @@ struct Mounts<'a> {
     memory: &'a Budget,
     clock: Arc<dyn Clock>,
     list: Vec<(String, Box<dyn FileSystem>, Access)>,
-    reach: Vec<(PathBuf, Reach)>,
+    reach: Vec<(Folder, Reach)>,
 }
 
 /// Puts together what an app was granted and what the command line adds.
@@ -54,7 +54,7 @@ pub(crate) fn build(
             .map_err(|error| Failure::refused(format!("the packaged files make no tree: {error}")))?;
         mounts.add("/", Box::new(own), Access::ReadOnly);
         if let Origin::Folder(folder) = &target.origin {
-            mounts.reach.push((folder.clone(), Reach::ReadOnly));
+            mounts.reach.push((open(folder, "open")?, Reach::ReadOnly));
         }
     }
     if target.app.permissions.fs == OwnFiles::ReadWrite {
@@ -65,16 +65,13 @@ pub(crate) fn build(
         let access = if mount.mode == Mode::ReadOnly { Access::ReadOnly } else { Access::ReadWrite };
         match &mount.from {
             MountedFrom::Memory { bytes } => mounts.memory(place, *bytes),
-            MountedFrom::Bound { path } => mounts.disk(place, Path::new(path), access, Show::Disk)?,
+            MountedFrom::Bound { path } => {
+                let path = Path::new(path);
+                mounts.disk(place, &open(path, "show")?, path, access, Show::Disk)?;
+            }
             MountedFrom::Folder { root, path } => {
-                let folder = Path::new(root).join(path);
-                let resolved =
-                    folder.canonicalize().map_err(|error| Failure::at_path("open", &folder, &error))?;
-                if !resolved.starts_with(root) {
-                    return Err(Failure::refused(format!("`{path}` leads out of the manifest's folder"))
-                        .hint("declare a slot in its place and bind it with `--bind`"));
-                }
-                mounts.disk(place, &resolved, access, Show::Disk)?;
+                let folder = beside(root, path)?;
+                mounts.disk(place, &folder, &Path::new(root).join(path), access, Show::Disk)?;
             }
             MountedFrom::Server { .. } => {
                 return Err(Failure::refused("mounts of `type: netfs` are not available here yet"));
@@ -83,12 +80,28 @@ pub(crate) fn build(
     }
     for directory in &options.directories {
         let access = if directory.read_only { Access::ReadOnly } else { Access::ReadWrite };
-        mounts.disk(directory.guest.as_str(), &directory.host, access, options.fs)?;
+        let folder = open(&directory.host, "show")?;
+        mounts.disk(directory.guest.as_str(), &folder, &directory.host, access, options.fs)?;
     }
     for mount in &options.memory {
         mounts.memory(mount.guest.as_str(), mount.size.unwrap_or(granted.limits.memory));
     }
     mounts.finish()
+}
+
+fn open(path: &Path, what: &str) -> Result<Folder> {
+    Folder::open(path).map_err(|error| Failure::at_path(what, path, &error))
+}
+
+/// Opens a folder beneath the manifest's own, `root`.
+fn beside(root: &str, path: &str) -> Result<Folder> {
+    open(Path::new(root), "open")?.open_beneath(path).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::CrossesDevices {
+            return Failure::refused(format!("`{path}` leads out of the manifest's folder"))
+                .hint("declare a slot in its place and bind it with `--bind`");
+        }
+        Failure::at_path("open", &Path::new(root).join(path), &error)
+    })
 }
 
 impl Mounts<'_> {
@@ -111,10 +124,12 @@ impl Mounts<'_> {
         self.add(place, Box::new(fs), Access::ReadWrite);
     }
 
-    fn disk(&mut self, place: &str, path: &Path, access: Access, show: Show) -> Result<()> {
+    /// Shows a folder, `path` in messages.
+    fn disk(&mut self, place: &str, folder: &Folder, path: &Path, access: Access, show: Show) -> Result<()> {
+        let fail = |error| Failure::at_path("show", path, &error);
+        let kept = folder.try_clone().map_err(fail)?;
         let open = || {
-            DiskFs::open(path, DiskFsOptions::default())
-                .map_err(|error| Failure::at_path("show", path, &error))
+            folder.try_clone().and_then(|folder| DiskFs::new(folder, DiskFsOptions::default())).map_err(fail)
         };
         let fs: Box<dyn FileSystem> = match show {
             Show::Disk => Box::new(open()?),
@@ -133,7 +148,7 @@ impl Mounts<'_> {
             }
         };
         let changed = access == Access::ReadWrite && show == Show::Disk;
-        self.reach.push((path.to_owned(), if changed { Reach::ReadWrite } else { Reach::ReadOnly }));
+        self.reach.push((kept, if changed { Reach::ReadWrite } else { Reach::ReadOnly }));
         self.add(place, fs, access);
         Ok(())
     }
@@ -147,8 +162,11 @@ impl Mounts<'_> {
             inodes: Budget::new(u64::from(self.limits.inodes)),
         };
         let options = DiskFsOptions { quota: Some(quota), ..DiskFsOptions::default() };
-        let fs = DiskFs::open(&folder, options).map_err(|error| Failure::at_path("open", &folder, &error))?;
-        self.reach.push((folder, Reach::ReadWrite));
+        let fail = |error| Failure::at_path("open", &folder, &error);
+        let opened = Folder::open(&folder).map_err(fail)?;
+        let kept = opened.try_clone().map_err(fail)?;
+        let fs = DiskFs::new(opened, options).map_err(fail)?;
+        self.reach.push((kept, Reach::ReadWrite));
         self.add("/data", Box::new(fs), Access::ReadWrite);
         Ok(())
     }

@@ -145,7 +145,7 @@ fn run_guest(options: &Run, report: &Report, prepared: Prepared) -> Result<Finis
     let Prepared { program, target, granted, interrupt, watchdog } = prepared;
     let memory = Budget::new(granted.limits.memory);
     let mut files = files::build(&target, &granted, options, &memory)?;
-    let walls: Vec<_> = files.reach.iter().map(|(path, reach)| (path.as_path(), *reach)).collect();
+    let walls: Vec<_> = files.reach.iter().map(|(folder, reach)| (folder, *reach)).collect();
     let wall = qyvol_fs::landlock::restrict(&walls).map_err(Failure::own)?;
     report.set_wall(&wall);
     let mut builder = ProcessBuilder::new()

@@ -6,6 +6,6 @@ mod linux;
 mod portable;
 
 #[cfg(target_os = "linux")]
-pub use linux::DiskFs;
+pub use linux::{DiskFs, Folder};
 #[cfg(not(target_os = "linux"))]
-pub use portable::DiskFs;
+pub use portable::{DiskFs, Folder};

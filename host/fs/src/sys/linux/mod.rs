@@ -2,6 +2,7 @@
 
 mod attributes;
 mod errno;
+mod folder;
 mod listing;
 mod names;
 mod open;
@@ -13,7 +14,7 @@ mod write;
 
 use std::io;
 use std::num::NonZeroU64;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
 
 use qyv_vfs::{
@@ -24,6 +25,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 
 use crate::DiskFsOptions;
 use errno::call;
+pub use folder::Folder;
 use listing::Listing;
 use quota::Quota;
 use resolve::{Place, component};
@@ -52,12 +54,19 @@ impl DiskFs {
     /// The host's error when `folder` is no directory or cannot be reached; `QuotaExceeded` when a quota is asked for
     /// and the folder holds more files than can be counted.
     pub fn open(folder: &Path, options: DiskFsOptions) -> io::Result<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(folder, flags, Mode::empty())?;
-        let quota = options.quota.map(|limits| Quota::count(folder, limits)).transpose()?;
-        let resolves = resolve::kernel_resolves(std::os::fd::AsFd::as_fd(&root));
+        Self::new(Folder::open(folder)?, options)
+    }
+
+    /// Serves a folder that is open.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn new(folder: Folder, options: DiskFsOptions) -> io::Result<Self> {
+        let quota = options.quota.map(|limits| Quota::count(folder.as_fd(), limits)).transpose()?;
+        let resolves = resolve::kernel_resolves(folder.as_fd());
         Ok(Self {
-            slab: Slab::new(root),
+            slab: Slab::new(folder.into_fd()),
             resolves,
             max_file: options.max_file.min(i64::MAX.unsigned_abs()),
             quota,
@@ -234,9 +243,7 @@ impl FileSystem for DiskFs {
     }
 
     fn link(&mut self, from_dir: Handle, from: &str, to_dir: Handle, to: &str) -> Result<()> {
-        let (from_dir, to_dir) = (self.dir(from_dir)?, self.dir(to_dir)?);
-        let (from, to) = (component(from)?, component(to)?);
-        call(|| rustix::fs::linkat(from_dir, from, to_dir, to, AtFlags::empty()))
+        self.link_name(from_dir, from, to_dir, to)
     }
 
     fn symlink(&mut self, target: &str, dir: Handle, name: &str) -> Result<()> {

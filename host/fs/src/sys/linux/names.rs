@@ -8,6 +8,7 @@ use rustix::fs::{AtFlags, Mode, Stat};
 use super::DiskFs;
 use super::attributes::{file_id, kind, size};
 use super::errno::call;
+use super::quota::charged;
 use super::resolve::{component, stat_name};
 
 /// The longest target of a link, with one byte to see that it is longer.
@@ -38,16 +39,16 @@ impl DiskFs {
     ) -> Result<()> {
         let dir = self.slab.get(dir)?.fd();
         let name = component(name)?;
-        if let Some(quota) = &mut self.quota {
-            quota.take_inode()?;
-        }
-        let result = call(|| make(dir, name));
-        if result.is_err()
-            && let Some(quota) = &mut self.quota
-        {
-            quota.inodes.give_back(1);
-        }
-        result
+        charged(self.quota.as_mut(), || call(|| make(dir, name)))
+    }
+
+    /// A further name counts as an inode too: it takes room in a directory.
+    pub(super) fn link_name(&mut self, from_dir: Handle, from: &str, to_dir: Handle, to: &str) -> Result<()> {
+        let (from_fd, to_fd) = (self.slab.get(from_dir)?.fd(), self.slab.get(to_dir)?.fd());
+        let (from, to) = (component(from)?, component(to)?);
+        charged(self.quota.as_mut(), || {
+            call(|| rustix::fs::linkat(from_fd, from, to_fd, to, AtFlags::empty()))
+        })
     }
 
     pub(super) fn remove_name(&mut self, dir: Handle, name: &str, flags: AtFlags) -> Result<()> {
@@ -77,13 +78,14 @@ impl DiskFs {
         stat_name(dir, name).ok()
     }
 
-    /// Gives back what a removed name stood for, unless the file has other names or is open.
+    /// Gives back what a removed name stood for: itself where the file has others, and nothing yet where it is open.
     fn lost(&mut self, removed: Option<Stat>) {
         let Some(removed) = removed else { return };
         let Some(quota) = &mut self.quota else { return };
         match kind(&removed) {
             Some(FileType::Directory) => quota.inodes.give_back(1),
-            _ if removed.st_nlink > 1 || self.slab.holds(file_id(&removed)) => {}
+            _ if removed.st_nlink > 1 => quota.inodes.give_back(1),
+            _ if self.slab.holds(file_id(&removed)) => {}
             Some(FileType::Regular) => quota.give_back_file(size(&removed)),
             _ => quota.inodes.give_back(1),
         }

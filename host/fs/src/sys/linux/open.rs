@@ -7,7 +7,7 @@ use rustix::fs::{OFlags, Stat};
 
 use super::attributes::{file_id, kind, size};
 use super::errno::call;
-use super::quota::Quota;
+use super::quota::{Quota, charged};
 use super::resolve::{Place, stat};
 use super::slab::{Open, Role};
 
@@ -28,8 +28,9 @@ pub(super) fn open(
     let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY | access(options);
     if options.create && options.exclusive {
         flags |= OFlags::CREATE | OFlags::EXCL;
-        let (fd, quota) = charged(quota, || place.open(dir, flags))?;
-        let id = if quota { Some(file_id(&stat(&fd)?)) } else { None };
+        let limited = quota.is_some();
+        let fd = charged(quota, || place.open(dir, flags))?;
+        let id = if limited { Some(file_id(&stat(&fd)?)) } else { None };
         return Ok((file(fd, options, id), FileType::Regular));
     }
     if !options.mutates() {
@@ -66,7 +67,7 @@ fn open_changing(
         flags |= OFlags::CREATE;
     }
     let counted = if missing { quota.as_deref_mut() } else { None };
-    let (fd, _) = charged(counted, || place.open(dir, flags))?;
+    let fd = charged(counted, || place.open(dir, flags))?;
     // It may be another file than a moment ago, so it is emptied here and not by the kernel on opening.
     let found = stat(&fd)?;
     regular(&found)?;
@@ -92,19 +93,6 @@ fn open_directory(dir: BorrowedFd<'_>, place: Place<'_>, options: &OpenOptions) 
         return Err(Error::ISDIR);
     }
     Ok((Open::new(fd, Role::Directory), FileType::Directory))
-}
-
-/// Runs `create` with one inode taken, which is given back when it fails. Tells whether there is a quota.
-fn charged<T>(quota: Option<&mut Quota>, create: impl FnOnce() -> Result<T>) -> Result<(T, bool)> {
-    let Some(quota) = quota else { return Ok((create()?, false)) };
-    quota.take_inode()?;
-    match create() {
-        Ok(value) => Ok((value, true)),
-        Err(error) => {
-            quota.inodes.give_back(1);
-            Err(error)
-        }
-    }
 }
 
 /// Emptying needs a descriptor that may write, also for a guest that may not.

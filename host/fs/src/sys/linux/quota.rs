@@ -1,12 +1,15 @@
 //! What a private volume holds, against what it may hold.
 
 use std::collections::HashSet;
+use std::ffi::CString;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use qyv_vfs::{Budget, Error, Result};
+use qyv_vfs::{Budget, Error, FileType, Result};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 
+use super::attributes::{file_id, kind, size};
+use super::slab::FileId;
 use crate::DiskQuota;
 
 /// The most files that the first count visits. A volume with more is refused at the start.
@@ -20,7 +23,7 @@ pub(super) struct Quota {
 
 impl Quota {
     /// Counts what is in `folder` now.
-    pub(super) fn count(folder: &Path, limits: DiskQuota) -> io::Result<Self> {
+    pub(super) fn count(folder: BorrowedFd<'_>, limits: DiskQuota) -> io::Result<Self> {
         let (bytes, inodes) = usage(folder)?;
         Ok(Self { bytes: Counter::new(limits.bytes, bytes), inodes: Counter::new(limits.inodes, inodes) })
     }
@@ -56,6 +59,13 @@ impl Quota {
         self.bytes.give_back(size);
         self.inodes.give_back(1);
     }
+}
+
+/// Makes one more name, which takes one inode; it is given back when `make` fails.
+pub(super) fn charged<T>(quota: Option<&mut Quota>, make: impl FnOnce() -> Result<T>) -> Result<T> {
+    let Some(quota) = quota else { return make() };
+    quota.take_inode()?;
+    make().inspect_err(|_| quota.inodes.give_back(1))
 }
 
 /// One budget as one volume uses it.
@@ -104,29 +114,68 @@ impl Drop for Counter {
     }
 }
 
-/// Bytes and inodes in a folder, as [`DiskQuota`] counts them.
-fn usage(folder: &Path) -> io::Result<(u64, u64)> {
-    let (mut bytes, mut inodes) = (0_u64, 0_u64);
-    let mut several_names = HashSet::new();
-    let mut folders: Vec<PathBuf> = vec![folder.into()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder)? {
+/// Bytes and names in a folder, as [`DiskQuota`] counts them.
+///
+/// Only one folder is open at a time, and no path is made: a guest may have made trees deeper than either allows.
+fn usage(root: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut count = Count::default();
+    let mut folder = rustix::fs::openat(root, ".", flags, Mode::empty())?;
+    let mut inner = count.folder(&folder)?;
+    // The folders on the way down, each with those in it that are left.
+    let mut above = Vec::new();
+    loop {
+        if let Some(name) = inner.pop() {
+            let next = rustix::fs::openat(&folder, &name, flags, Mode::empty())?;
+            above.push((file_id(&rustix::fs::fstat(&folder)?), inner));
+            folder = next;
+            inner = count.folder(&folder)?;
+        } else if let Some((id, left)) = above.pop() {
+            folder = rustix::fs::openat(&folder, "..", flags, Mode::empty())?;
+            if file_id(&rustix::fs::fstat(&folder)?) != id {
+                return Err(io::Error::other("a volume with a quota was changed while it was counted"));
+            }
+            inner = left;
+        } else {
+            return Ok((count.bytes, count.names));
+        }
+    }
+}
+
+#[derive(Default)]
+struct Count {
+    bytes: u64,
+    names: u64,
+    /// Files whose bytes were counted under another of their names.
+    several_names: HashSet<FileId>,
+}
+
+impl Count {
+    /// Counts what is in one folder, and returns the folders in it.
+    fn folder(&mut self, folder: &OwnedFd) -> io::Result<Vec<CString>> {
+        let mut folders = Vec::new();
+        for entry in Dir::read_from(folder)? {
             let entry = entry?;
-            let found = entry.metadata()?; // of a link itself
-            if found.is_dir() {
-                folders.push(entry.path());
-            } else if found.nlink() > 1 && !several_names.insert((found.dev(), found.ino())) {
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
-            if found.is_file() {
-                bytes = bytes.saturating_add(found.len());
-            }
-            inodes += 1;
-            if inodes > COUNTED_MAX {
+            self.names += 1;
+            if self.names > COUNTED_MAX {
                 let why = format!("a volume with a quota holds more than {COUNTED_MAX} files");
                 return Err(io::Error::new(io::ErrorKind::QuotaExceeded, why));
             }
+            let found = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            match kind(&found) {
+                Some(FileType::Directory) => folders.push(name.to_owned()),
+                Some(FileType::Regular)
+                    if found.st_nlink == 1 || self.several_names.insert(file_id(&found)) =>
+                {
+                    self.bytes = self.bytes.saturating_add(size(&found));
+                }
+                _ => {}
+            }
         }
+        Ok(folders)
     }
-    Ok((bytes, inodes))
 }

@@ -73,16 +73,27 @@ pub(super) fn kernel_resolves(dir: BorrowedFd<'_>) -> bool {
 }
 
 fn open_beneath(dir: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
+    beneath(dir, path, flags, mode).map_err(|errno| match errno {
+        Errno::XDEV => Error::NOTCAPABLE,
+        errno => error(errno),
+    })
+}
+
+/// Resolves a path beneath `dir`; one that leads out is `XDEV`.
+pub(super) fn beneath(
+    dir: BorrowedFd<'_>,
+    path: &str,
+    flags: OFlags,
+    mode: Mode,
+) -> rustix::io::Result<OwnedFd> {
     let rules = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     for _ in 0..RESOLVE_TRIES_MAX {
         match rustix::fs::openat2(dir, path, flags, mode, rules) {
-            Ok(fd) => return Ok(fd),
             Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(Errno::XDEV) => return Err(Error::NOTCAPABLE),
-            Err(errno) => return Err(error(errno)),
+            result => return result,
         }
     }
-    Err(Error::AGAIN)
+    Err(Errno::AGAIN)
 }
 
 pub(super) fn stat_name(dir: BorrowedFd<'_>, name: &str) -> Result<Stat> {

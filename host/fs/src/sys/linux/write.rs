@@ -1,5 +1,7 @@
 //! Growing and shrinking files within the limits of their folder.
 
+use std::os::fd::BorrowedFd;
+
 use qyv_vfs::{Error, Handle, Result};
 
 use super::DiskFs;
@@ -26,8 +28,9 @@ impl DiskFs {
         let (fits, taken) = quota.take_growth(before, offset, length)?;
         let result = transfer::write(fd, offset, buffers, fits);
         let end = match result {
-            Ok(written) if written > 0 => offset.saturating_add(written as u64),
-            _ => before,
+            Ok(0) => before,
+            Ok(written) => offset.saturating_add(written as u64),
+            Err(_) => size_now(fd, before),
         };
         quota.settle(taken, before, end);
         result
@@ -47,8 +50,9 @@ impl DiskFs {
         let Some(quota) = &mut self.quota else { return transfer::append(fd, buffers, length) };
         let (fits, taken) = quota.take_growth(before, before, length)?;
         let result = transfer::append(fd, buffers, fits);
-        let written = result.map_or(0, |(written, _)| written as u64);
-        quota.settle(taken, before, before.saturating_add(written));
+        let end = result
+            .map_or_else(|_| size_now(fd, before), |(written, _)| before.saturating_add(written as u64));
+        quota.settle(taken, before, end);
         result
     }
 
@@ -74,10 +78,11 @@ impl DiskFs {
         let fd = self.slab.get(file)?.for_writing()?;
         let end = Some(offset + length).filter(|&end| end <= self.max_file).ok_or(Error::FBIG)?;
         let Some(quota) = &mut self.quota else { return transfer::allocate(fd, offset, length) };
-        let taken = take_all(quota, size(&stat(fd)?), end)?;
+        let before = size(&stat(fd)?);
+        let taken = take_all(quota, before, end)?;
         let result = transfer::allocate(fd, offset, length);
         if result.is_err() {
-            quota.bytes.give_back(taken);
+            quota.settle(taken, before, size_now(fd, before));
         }
         result
     }
@@ -93,6 +98,11 @@ impl DiskFs {
             quota.give_back_file(size(&found));
         }
     }
+}
+
+/// The size of a file after a call that failed: a full disk may have let a part of it grow.
+fn size_now(fd: BorrowedFd<'_>, before: u64) -> u64 {
+    stat(fd).map_or(before, |found| size(&found))
 }
 
 /// Takes the whole growth of a file from `before` to `after` bytes, or `NOSPC`. Returns what was taken.

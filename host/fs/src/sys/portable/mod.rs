@@ -1,11 +1,61 @@
 //! Hosts other than Linux: no folder is served yet, and the attempt says so.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use qyv_vfs::{Attributes, FileSystem, Handle, OpenOptions, Opened, ReadDir, Result, SetTime, SyncKind};
 
 use crate::DiskFsOptions;
+
+/// A folder of the host: its path, resolved. What takes its place under that path takes its place here.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Opens the folder at `path`. Links are followed: it is the operator's path.
+    ///
+    /// # Errors
+    ///
+    /// The host's, when it is no folder or cannot be reached.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let path = path.canonicalize()?;
+        if path.is_dir() { Ok(Self { path }) } else { Err(io::ErrorKind::NotADirectory.into()) }
+    }
+
+    /// Opens a folder beneath this one.
+    ///
+    /// # Errors
+    ///
+    /// `CrossesDevices` when `path` leads out of this folder; otherwise the host's.
+    pub fn open_beneath(&self, path: &str) -> io::Result<Self> {
+        let beneath = Self::open(&self.path.join(path))?;
+        if beneath.path.starts_with(&self.path) {
+            Ok(beneath)
+        } else {
+            Err(io::ErrorKind::CrossesDevices.into())
+        }
+    }
+
+    /// Where the folder is: absolute, without links.
+    ///
+    /// # Errors
+    ///
+    /// None on this host.
+    pub fn path(&self) -> io::Result<PathBuf> {
+        Ok(self.path.clone())
+    }
+
+    /// A second hand on the same folder.
+    ///
+    /// # Errors
+    ///
+    /// None on this host.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { path: self.path.clone() })
+    }
+}
 
 /// A folder of the host as a file system. On this host there is none: no value of this type exists.
 #[derive(Debug)]
@@ -17,9 +67,21 @@ impl DiskFs {
     /// # Errors
     ///
     /// `Unsupported`, always.
-    pub fn open(folder: &Path, _: DiskFsOptions) -> io::Result<Self> {
-        let why =
-            format!("folders are served on Linux only: `{}`; use a memory file system", folder.display());
+    pub fn open(folder: &Path, options: DiskFsOptions) -> io::Result<Self> {
+        Self::new(Folder::open(folder)?, options)
+    }
+
+    /// Serves a folder that is open.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported`, always.
+    #[expect(clippy::needless_pass_by_value, reason = "as on Linux")]
+    pub fn new(folder: Folder, _: DiskFsOptions) -> io::Result<Self> {
+        let why = format!(
+            "folders are served on Linux only: `{}`; use a memory file system",
+            folder.path.display()
+        );
         Err(io::Error::new(io::ErrorKind::Unsupported, why))
     }
 
