@@ -70,6 +70,13 @@ const RULES: &[Rule] = &[
         ours: &["qyv-vfs", "qyv-wasi"],
         theirs: Theirs::AllBut(&["clap", "miette"]),
     },
+    // Types that both sides of a conversation take from one place: no behaviour.
+    Rule {
+        name: "qyvol-protocol",
+        folder: "host/protocol",
+        ours: &["qyv-spec"],
+        theirs: Theirs::AllBut(&["wasmtime", "wasmtime-wasi", "tokio", "clap", "miette"]),
+    },
     Rule {
         name: "qyvol",
         folder: "host/cli",

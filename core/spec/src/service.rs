@@ -105,6 +105,8 @@ impl fmt::Display for ServiceAddress {
     }
 }
 
+text_value!(ServiceAddress, "the address of a service such as `service://logger`", "service://logger");
+
 /// A protocol to reach a host by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scheme {

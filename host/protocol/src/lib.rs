@@ -1,0 +1,14 @@
+//! What the daemon says to its workers ([`worker`]) and to its clients ([`api`]), and how messages with file descriptors
+//! go over a Unix socket ([`channel`]).
+//!
+//! It is **not** the place of any behaviour: both sides of each conversation take their types from here, so that they
+//! cannot differ, and each conversation begins with its version.
+
+#![cfg(unix)]
+
+pub mod api;
+pub mod channel;
+pub mod instance;
+pub mod worker;
+
+pub use instance::InstanceId;
