@@ -26,6 +26,7 @@ mod limits;
 mod preview1;
 mod program;
 mod run;
+pub mod shared;
 mod trap;
 mod watchdog;
 

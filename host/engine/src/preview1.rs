@@ -1,7 +1,10 @@
 //! Links `wasi_snapshot_preview1` to the core.
 //!
 //! The list of functions is the core's own ([`qyv_wasi::preview1!`]). A function that never waits is a plain host
-//! function; one that may is called again after the wait. Guests here have a thread to themselves, so a wait blocks.
+//! function; one that may is called again after the wait. The wait of a guest that has a thread to itself blocks that
+//! thread; the wait of one that shares threads suspends the guest, which costs each such call one box.
+
+use std::future::poll_fn;
 
 use qyv_wasi::{Errno, Outcome, Process};
 use wasmtime::{Caller, Engine, Extern, InstancePre, Linker, Module};
@@ -9,14 +12,15 @@ use wasmtime::{Caller, Engine, Extern, InstancePre, Linker, Module};
 use crate::host::ProcessHost;
 use crate::interrupt::Reason;
 use crate::limits::Limiter;
+use crate::shared::SharedHost;
 use crate::{Error, Result};
 
 const MODULE: &str = "wasi_snapshot_preview1";
 
 /// The data of a store that runs a module.
-pub(crate) struct Guest {
+pub(crate) struct Guest<H> {
     pub(crate) process: Process,
-    pub(crate) host: ProcessHost,
+    pub(crate) host: H,
     pub(crate) limiter: Limiter,
     /// The guest's exported memory, looked up once.
     pub(crate) memory: Option<wasmtime::Memory>,
@@ -73,7 +77,7 @@ impl qyv_wasi::Memory for Lent<'_> {
 
 /// Lends the guest's memory, the export `memory` of the module that calls, and the store's data. A module without one
 /// has a memory of no bytes: every address is `FAULT`.
-fn lend<'a>(caller: &'a mut Caller<'_, Guest>) -> (Lent<'a>, &'a mut Guest) {
+fn lend<'a, H: 'static>(caller: &'a mut Caller<'_, Guest<H>>) -> (Lent<'a>, &'a mut Guest<H>) {
     if caller.data().memory.is_none()
         && let Some(Extern::Memory(memory)) = caller.get_export("memory")
     {
@@ -90,22 +94,40 @@ fn lend<'a>(caller: &'a mut Caller<'_, Guest>) -> (Lent<'a>, &'a mut Guest) {
 
 macro_rules! link {
     ($($how:ident $name:ident($($arg:ident: $type:ident),*);)*) => {
-        /// Offers every function of preview 1.
-        fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+        /// Offers every function of preview 1 to guests that have a thread to themselves.
+        fn add_blocking(linker: &mut Linker<Guest<ProcessHost>>) -> wasmtime::Result<()> {
             $(
                 linker.func_wrap(
                     MODULE,
                     stringify!($name),
-                    |mut caller: Caller<'_, Guest>, $($arg: $type),*| -> wasmtime::Result<i32> {
+                    |mut caller: Caller<'_, Guest<ProcessHost>>, $($arg: $type),*| -> wasmtime::Result<i32> {
                         let (mut memory, guest) = lend(&mut caller);
                         link!(@$how guest, memory, $name($($arg),*))
                     },
                 )?;
             )*
-            linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
-                Err(wasmtime::Error::new(Exit(code.cast_unsigned())))
-            })?;
-            Ok(())
+            add_exit(linker)
+        }
+
+        /// Offers every function of preview 1 to guests that share threads.
+        fn add_suspending<H: SharedHost>(linker: &mut Linker<Guest<H>>) -> wasmtime::Result<()> {
+            $(link!(@suspending $how linker, $name($($arg: $type),*));)*
+            // For those who wait in a loop for what another guest does on the same thread.
+            linker.allow_shadowing(true);
+            linker.func_wrap_async(MODULE, "sched_yield", |_: Caller<'_, Guest<H>>, (): ()| Box::new(async {
+                let mut yielded = false;
+                poll_fn(|context| {
+                    if std::mem::replace(&mut yielded, true) {
+                        return std::task::Poll::Ready(());
+                    }
+                    context.waker().wake_by_ref();
+                    std::task::Poll::Pending
+                })
+                .await;
+                Errno::SUCCESS.raw()
+            }))?;
+            linker.allow_shadowing(false);
+            add_exit(linker)
         }
     };
     (@now $guest:ident, $memory:ident, $name:ident($($arg:ident),*)) => {{
@@ -123,6 +145,43 @@ macro_rules! link {
             }
         }
     }};
+    (@suspending now $linker:ident, $name:ident($($arg:ident: $type:ident),*)) => {
+        $linker.func_wrap(
+            MODULE,
+            stringify!($name),
+            |mut caller: Caller<'_, Guest<H>>, $($arg: $type),*| -> wasmtime::Result<i32> {
+                let (mut memory, guest) = lend(&mut caller);
+                link!(@now guest, memory, $name($($arg),*))
+            },
+        )?
+    };
+    (@suspending wait $linker:ident, $name:ident($($arg:ident: $type:ident),*)) => {
+        $linker.func_wrap_async(
+            MODULE,
+            stringify!($name),
+            |mut caller: Caller<'_, Guest<H>>, ($($arg,)*): ($($type,)*)| Box::new(async move {
+                loop {
+                    let (mut memory, guest) = lend(&mut caller);
+                    let token = match guest.process.$name(&mut memory, &mut guest.host, $($arg),*) {
+                        Outcome::Done(errno) => return errno.raw(),
+                        Outcome::Wait(token) => token,
+                    };
+                    poll_fn(|context| {
+                        let guest = caller.data_mut();
+                        guest.host.poll_wait(guest.process.wait(token), context)
+                    })
+                    .await;
+                }
+            }),
+        )?
+    };
+}
+
+fn add_exit<H: 'static>(linker: &mut Linker<Guest<H>>) -> wasmtime::Result<()> {
+    linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
+        Err(wasmtime::Error::new(Exit(code.cast_unsigned())))
+    })?;
+    Ok(())
 }
 
 macro_rules! names {
@@ -131,13 +190,24 @@ macro_rules! names {
 
 qyv_wasi::preview1!(link);
 
-/// Links a module to preview 1, or names everything that it imports and nobody offers.
-pub(crate) fn link(engine: &Engine, module: &Module) -> Result<InstancePre<Guest>> {
+/// Links a module whose guest has a thread to itself, or names everything that it imports and nobody offers.
+pub(crate) fn link(engine: &Engine, module: &Module) -> Result<InstancePre<Guest<ProcessHost>>> {
+    let mut linker = Linker::new(engine);
+    add_blocking(&mut linker)?;
+    instantiate_pre(&linker, module)
+}
+
+/// Links a module whose guests share threads, as [`link`].
+pub(crate) fn link_shared<H: SharedHost>(engine: &Engine, module: &Module) -> Result<InstancePre<Guest<H>>> {
+    let mut linker = Linker::new(engine);
+    add_suspending(&mut linker)?;
+    instantiate_pre(&linker, module)
+}
+
+fn instantiate_pre<H: 'static>(linker: &Linker<Guest<H>>, module: &Module) -> Result<InstancePre<Guest<H>>> {
     if module.get_export("_start").is_none() {
         return Err(Error::NoEntry);
     }
-    let mut linker = Linker::new(engine);
-    add_to_linker(&mut linker)?;
     linker.instantiate_pre(module).map_err(|error| {
         let offered = |name: &str| name == "proc_exit" || qyv_wasi::preview1!(names).contains(&name);
         let missing: Vec<String> = module

@@ -8,6 +8,7 @@ use wasmtime::{Engine, InstancePre, Module};
 use crate::cache::{Cache, Kind, Source};
 use crate::compile::{Compiler, Progress};
 use crate::config::{self, Settings};
+use crate::host::ProcessHost;
 use crate::interrupt::Interrupt;
 use crate::preview1::{self, Guest};
 use crate::{Error, Result};
@@ -16,13 +17,19 @@ use crate::{Error, Result};
 #[derive(Clone)]
 pub struct Program {
     pub(crate) engine: Engine,
-    pub(crate) code: Code,
+    pub(crate) code: Linked,
 }
 
 #[derive(Clone)]
+pub(crate) enum Linked {
+    /// Once, for any number of runs.
+    Module(InstancePre<Guest<ProcessHost>>),
+    Component(Component),
+}
+
+/// Native code, as it comes from the cache.
 pub(crate) enum Code {
-    /// Linked once, for any number of runs.
-    Module(InstancePre<Guest>),
+    Module(Module),
     Component(Component),
 }
 
@@ -44,7 +51,10 @@ impl Program {
         let engine = config::runner(settings)?;
         interrupt.attach(&engine);
         let (file, record) = cache.get(source, settings, compiler, interrupt, progress)?;
-        let code = load_native(&engine, file, record.kind)?;
+        let code = match load_native(&engine, file, record.kind)? {
+            Code::Module(module) => Linked::Module(preview1::link(&engine, &module)?),
+            Code::Component(component) => Linked::Component(component),
+        };
         Ok(Self { engine, code })
     }
 
@@ -52,8 +62,8 @@ impl Program {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self.code {
-            Code::Module(_) => Kind::Module,
-            Code::Component(_) => Kind::Component,
+            Linked::Module(_) => Kind::Module,
+            Linked::Component(_) => Kind::Component,
         }
     }
 }
@@ -64,14 +74,14 @@ pub fn hash(bytes: &[u8]) -> [u8; 32] {
     *blake3::hash(bytes).as_bytes()
 }
 
-fn load_native(engine: &Engine, file: File, kind: Kind) -> Result<Code> {
+pub(crate) fn load_native(engine: &Engine, file: File, kind: Kind) -> Result<Code> {
     match kind {
         Kind::Module => {
             // SAFETY: the file is an entry of our own cache: it carries the MAC of this host's key over its record
             // and first page, lies in a folder that no other user can enter, is not open for writing anywhere (it
             // was renamed into place complete), and is only ever replaced by rename or removed, never changed.
             let module = unsafe { Module::deserialize_open_file(engine, file) };
-            Ok(Code::Module(preview1::link(engine, &module.map_err(Error::Engine)?)?))
+            Ok(Code::Module(module.map_err(Error::Engine)?))
         }
         Kind::Component => {
             let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));

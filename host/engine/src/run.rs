@@ -10,7 +10,7 @@ use crate::host::{ProcessHost, Stdio};
 use crate::interrupt::Interrupt;
 use crate::limits::Limiter;
 use crate::preview1::{Exit, Guest, Stopped};
-use crate::program::{Code, Program};
+use crate::program::{Linked, Program};
 use crate::trap::{self, Trap};
 use crate::watchdog::Watchdog;
 use crate::{Ending, Error, Limit, Result};
@@ -53,12 +53,12 @@ impl Program {
     /// When it cannot be started. A guest that was started always has an [`Ending`].
     pub fn run(&self, start: Start<'_>) -> Result<Finished> {
         match &self.code {
-            Code::Module(linked) => self.run_module(linked, start),
-            Code::Component(component) => crate::component::run(&self.engine, component, start),
+            Linked::Module(linked) => self.run_module(linked, start),
+            Linked::Component(component) => crate::component::run(&self.engine, component, start),
         }
     }
 
-    fn run_module(&self, linked: &InstancePre<Guest>, start: Start<'_>) -> Result<Finished> {
+    fn run_module(&self, linked: &InstancePre<Guest<ProcessHost>>, start: Start<'_>) -> Result<Finished> {
         let memory = start.memory.clone();
         let mut store = Store::new(
             &self.engine,
@@ -95,7 +95,10 @@ enum Failed {
     Ended(wasmtime::Error),
 }
 
-fn enter(store: &mut Store<Guest>, linked: &InstancePre<Guest>) -> std::result::Result<(), Failed> {
+fn enter(
+    store: &mut Store<Guest<ProcessHost>>,
+    linked: &InstancePre<Guest<ProcessHost>>,
+) -> std::result::Result<(), Failed> {
     let instance = linked.instantiate(&mut *store).map_err(|error| {
         let guests_doing = error.is::<wasmtime::Trap>()
             || error.is::<wasmtime::ThrownException>()

@@ -71,7 +71,7 @@ impl Cache {
     }
 
     /// The entry of a key, when there is one that verifies.
-    pub(super) fn find(&self, key: &[u8; 32]) -> Result<Option<(File, Record)>> {
+    pub(crate) fn find(&self, key: &[u8; 32]) -> Result<Option<(File, Record)>> {
         let path = self.path(key, ENTRY_SUFFIX);
         let Some(file) = open_own(&path) else { return Ok(None) };
         match entry::open(&file, &self.host_key, key) {

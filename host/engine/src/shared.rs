@@ -1,0 +1,256 @@
+//! Many guests in one process, none of which has a thread to itself: a run is a future, and whoever polls it decides
+//! which guest goes on and for how long.
+//!
+//! A guest gives up its thread when it waits for something, and at the next loop or call after [`Shared::yield_all`]. It
+//! is ended by dropping its future. Nothing here is tied to a runtime, but the timers of components want to be polled
+//! inside one of tokio's.
+
+use std::task::{Context, Poll};
+
+use qyv_vfs::Budget;
+use qyv_wasi::{Denial, Process, Wait};
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Engine, InstancePre, Store};
+
+use crate::cache::{Cache, Kind, key_of};
+use crate::component::{self, ComponentConfig, ComponentLimits, ComponentState, ComponentView, Prepared};
+use crate::config::{self, Settings};
+use crate::host::Output;
+use crate::limits::Limiter;
+use crate::preview1::{self, Exit, Guest};
+use crate::program::{Code, load_native};
+use crate::run::ending_of;
+use crate::trap::{self, Trap};
+use crate::{Ending, Error, Limit, Result};
+
+/// What a guest that shares threads gets from its process, and how its waits are polled.
+pub trait SharedHost: qyv_wasi::Host + Send + Sync + 'static {
+    /// Ready when the wait's deadline has come or one of its sources is ready; otherwise the context is woken when it may
+    /// be. A spurious `Ready` costs the guest nothing but another look.
+    fn poll_wait(&mut self, wait: &Wait, context: &mut Context<'_>) -> Poll<()>;
+
+    /// The guest is gone, however it ended: what it was refused.
+    fn ended(&mut self, denials: &[Denial]);
+}
+
+/// The engine of a process with many guests.
+#[derive(Clone)]
+pub struct Shared {
+    engine: Engine,
+    settings: Settings,
+}
+
+/// A program in native code that can be started any number of times.
+pub struct SharedProgram<H: SharedHost> {
+    engine: Engine,
+    code: SharedCode<H>,
+}
+
+enum SharedCode<H: SharedHost> {
+    Module(InstancePre<Guest<H>>),
+    Component(Prepared<ComponentGuest<H>>),
+}
+
+/// What a run needs besides its program.
+pub struct SharedStart<H> {
+    /// The guest's files, arguments and environment.
+    pub process: Process,
+    /// Its clocks, streams and connections.
+    pub host: H,
+    /// Where a component writes; a module writes through its host.
+    pub stdout: Output,
+    /// Where a component complains.
+    pub stderr: Output,
+    /// The counter of its memory; the same that its memory file systems are charged to.
+    pub memory: Budget,
+}
+
+/// How a run ended by itself.
+#[derive(Debug)]
+pub struct SharedEnd {
+    /// How.
+    pub ending: Ending,
+    /// What the guest did wrong, when it trapped.
+    pub trap: Option<Trap>,
+}
+
+impl Shared {
+    /// An engine with these settings. Interruption is always on: without it, a loop would keep its thread for ever.
+    ///
+    /// # Errors
+    ///
+    /// When the system cannot give what the pool needs.
+    pub fn new(settings: Settings) -> Result<Self> {
+        let settings = Settings { interruption: true, ..settings };
+        Ok(Self { engine: config::runner(&settings)?, settings })
+    }
+
+    /// Loads a program from the cache by the BLAKE3 of its portable bytes; `None` when it is not there. Nothing is ever
+    /// compiled in a process with guests.
+    ///
+    /// # Errors
+    ///
+    /// When it is no program that runs here.
+    pub fn load<H: SharedHost>(&self, hash: &[u8; 32], cache: &Cache) -> Result<Option<SharedProgram<H>>> {
+        let Some((file, record)) = cache.find(&key_of(hash, &self.settings))? else { return Ok(None) };
+        let code = match load_native(&self.engine, file, record.kind)? {
+            Code::Module(module) => SharedCode::Module(preview1::link_shared(&self.engine, &module)?),
+            Code::Component(component) => SharedCode::Component(prepare(&self.engine, &component)?),
+        };
+        Ok(Some(SharedProgram { engine: self.engine.clone(), code }))
+    }
+
+    /// Makes every guest that runs now give up its thread at its next loop or call. Callable from any thread.
+    pub fn yield_all(&self) {
+        self.engine.increment_epoch();
+    }
+}
+
+fn prepare<H: SharedHost>(engine: &Engine, component: &Component) -> Result<Prepared<ComponentGuest<H>>> {
+    let mut linker = Linker::new(engine);
+    component::add_to_linker(&mut linker)?;
+    Ok(Prepared::new(&linker, component)?)
+}
+
+impl<H: SharedHost> SharedProgram<H> {
+    /// Whether it is a module (WASI preview 1) or a component (preview 2).
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self.code {
+            SharedCode::Module(_) => Kind::Module,
+            SharedCode::Component(_) => Kind::Component,
+        }
+    }
+
+    /// Runs the program to its end. Dropping the future ends the guest.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started. A guest that was started always has an [`Ending`].
+    pub async fn run(&self, start: SharedStart<H>) -> Result<SharedEnd> {
+        match &self.code {
+            SharedCode::Module(linked) => run_module(&self.engine, linked, start).await,
+            SharedCode::Component(prepared) => run_component(&self.engine, prepared, start).await,
+        }
+    }
+}
+
+/// The data of a store that runs a component.
+struct ComponentGuest<H> {
+    component: ComponentState,
+    limiter: Limiter,
+    host: H,
+}
+
+impl<H: SharedHost> ComponentView for ComponentGuest<H> {
+    fn component(&mut self) -> &mut ComponentState {
+        &mut self.component
+    }
+}
+
+/// A store's data that tells its host when the guest is gone.
+trait Leaving: 'static {
+    fn leave(&mut self);
+}
+
+impl<H: SharedHost> Leaving for Guest<H> {
+    fn leave(&mut self) {
+        self.host.ended(self.process.denials());
+    }
+}
+
+impl<H: SharedHost> Leaving for ComponentGuest<H> {
+    fn leave(&mut self) {
+        self.host.ended(self.component.denials());
+    }
+}
+
+/// Owns a store so that the host hears of the end in a future that is dropped, too.
+struct Owned<T: Leaving>(Store<T>);
+
+impl<T: Leaving> Drop for Owned<T> {
+    fn drop(&mut self) {
+        self.0.data_mut().leave();
+    }
+}
+
+/// Makes a running guest give up its thread whenever the epoch moves.
+fn yield_at_epochs<T>(store: &mut Store<T>) {
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_async_yield_and_update(1);
+}
+
+async fn run_module<H: SharedHost>(
+    engine: &Engine,
+    linked: &InstancePre<Guest<H>>,
+    start: SharedStart<H>,
+) -> Result<SharedEnd> {
+    let SharedStart { process, host, memory, .. } = start;
+    let limiter = Limiter::new(memory.clone());
+    let mut owned = Owned(Store::new(engine, Guest { process, host, limiter, memory: None }));
+    let store = &mut owned.0;
+    store.limiter(|guest| &mut guest.limiter);
+    yield_at_epochs(store);
+    let instance = match linked.instantiate_async(&mut *store).await {
+        Ok(instance) => instance,
+        Err(error) => {
+            // The start of an instance runs guest code too.
+            let guests_doing =
+                error.is::<wasmtime::Trap>() || error.is::<wasmtime::ThrownException>() || error.is::<Exit>();
+            let refused = store.data().limiter.refused();
+            return if guests_doing || refused {
+                Ok(end(&error, refused || memory.refused() > 0))
+            } else {
+                Err(Error::Invalid(format!("{error:#}")))
+            };
+        }
+    };
+    let main = instance
+        .get_typed_func::<(), ()>(&mut *store, "_start")
+        .map_err(|error| Error::Invalid(format!("its `_start` is no command: {error:#}")))?;
+    Ok(match main.call_async(&mut *store, ()).await {
+        Ok(()) => SharedEnd { ending: Ending::Exited(0), trap: None },
+        Err(error) => end(&error, store.data().limiter.refused() || memory.refused() > 0),
+    })
+}
+
+async fn run_component<H: SharedHost>(
+    engine: &Engine,
+    prepared: &Prepared<ComponentGuest<H>>,
+    start: SharedStart<H>,
+) -> Result<SharedEnd> {
+    let SharedStart { process, host, stdout, stderr, memory } = start;
+    let component = ComponentState::new(config_of(process, stdout, stderr)).map_err(wasmtime::Error::new)?;
+    let limiter = Limiter::new(memory.clone());
+    let mut owned = Owned(Store::new(engine, ComponentGuest { component, limiter, host }));
+    let store = &mut owned.0;
+    store.limiter(|guest| &mut guest.limiter);
+    yield_at_epochs(store);
+    Ok(match prepared.run(store).await {
+        Ok(code) => SharedEnd { ending: Ending::Exited(code.into()), trap: None },
+        Err(error) => end(&error, store.data().limiter.refused() || memory.refused() > 0),
+    })
+}
+
+fn config_of(process: Process, stdout: Output, stderr: Output) -> ComponentConfig {
+    let parts = process.into_parts();
+    ComponentConfig {
+        args: parts.args,
+        env: parts.env,
+        vfs: parts.vfs,
+        preopens: parts.preopens,
+        stdin: Box::new(tokio::io::empty()),
+        stdout: Box::new(component::SinkStream::new(stdout.sink, false)),
+        stderr: Box::new(component::SinkStream::new(stderr.sink, false)),
+        limits: ComponentLimits::with_descriptors(parts.fds),
+    }
+}
+
+fn end(error: &wasmtime::Error, refused: bool) -> SharedEnd {
+    let ending = ending_of(error, refused);
+    let trapped = matches!(ending, Ending::Trapped | Ending::Limit(Limit::Memory));
+    SharedEnd { ending, trap: trapped.then(|| trap::describe(error)) }
+}
+
+#[cfg(test)]
+mod tests;
