@@ -7,6 +7,7 @@ mod aarch64;
 mod bench;
 mod demo;
 mod deny;
+mod fuzz;
 mod house;
 mod links;
 mod setup;
@@ -48,6 +49,8 @@ enum Command {
     },
     /// Measure beside wasmtime
     Bench(bench::Options),
+    /// Run the fuzz targets of the readers of untrusted files
+    Fuzz(fuzz::Options),
     /// Check the licences and sources of all dependencies
     Deny,
     /// Check the dependencies against the public list of advisories; needs the network
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::Test { steps, .. } => steps::run(&steps),
         Command::WasiTestsuite { folder } => steps::wasi_testsuite(&folder),
         Command::Bench(options) => bench::run(&options),
+        Command::Fuzz(options) => fuzz::run_targets(&options),
         Command::Deny => deny::check(),
         Command::Audit => deny::audit(),
     };

@@ -1,14 +1,20 @@
-//! Writes the seeds of the fuzz targets into `corpus/<target>/`.
+//! Writes the seeds of the fuzz targets into `corpus/<target>/` of the folder that it is started in.
+//!
+//! It has the shape of a target, though it tries nothing: what is compiled for fuzzing only links with libFuzzer.
+#![no_main]
 
 use std::io::Cursor;
 use std::path::Path;
 use std::{fs, io};
 
+use libfuzzer_sys::fuzz_target;
 use qyv_spec::bundle::{Input, SecretKey, Writer};
 use zeroize::Zeroizing;
 
-fn main() -> io::Result<()> {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+fuzz_target!(init: write().expect("the seeds can be written"), |_input: &[u8]| {});
+
+fn write() -> io::Result<()> {
+    let corpus = Path::new("corpus");
     let spec = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let put = |target: &str, name: &str, bytes: &[u8]| {
         fs::create_dir_all(corpus.join(target))?;

@@ -10,7 +10,8 @@ struct Tool {
     consequence: &'static str,
 }
 
-const TOOLS: [Tool; 2] = [
+const TOOLS: [Tool; 3] = [
+    Tool { program: "c++", packages: "g++", consequence: "libFuzzer is not compiled, so `fuzz` fails" },
     Tool {
         program: "aarch64-linux-gnu-gcc",
         packages: "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
