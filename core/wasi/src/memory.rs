@@ -46,6 +46,12 @@ impl Span {
         let end = usize::try_from(end).map_err(|_| Error::FAULT)?;
         bytes.get(self.at as usize..end).ok_or(Error::FAULT)
     }
+
+    fn of_mut(self, bytes: &mut [u8]) -> Result<&mut [u8]> {
+        let end = u64::from(self.at) + u64::from(self.len);
+        let end = usize::try_from(end).map_err(|_| Error::FAULT)?;
+        bytes.get_mut(self.at as usize..end).ok_or(Error::FAULT)
+    }
 }
 
 /// Compares a range with the memory's size.
@@ -216,6 +222,10 @@ pub(crate) fn scatter<M: Memory + ?Sized>(
     vector: Vector,
     mut fill: impl FnMut(&mut [&mut [u8]]) -> Result<usize>,
 ) -> Result<u32> {
+    if let Some((span, bytes)) = only(memory, vector)? {
+        let buffer = span.of_mut(bytes)?;
+        return if buffer.is_empty() { Ok(0) } else { fill(&mut [buffer]).map(count) };
+    }
     let mut done = Done::default();
     let result = if memory.bytes().is_some() {
         done.in_place(
@@ -245,6 +255,10 @@ pub(crate) fn gather<M: Memory + ?Sized>(
     vector: Vector,
     mut drain: impl FnMut(&[&[u8]]) -> Result<usize>,
 ) -> Result<u32> {
+    if let Some((span, bytes)) = only(memory, vector)? {
+        let buffer = span.of(bytes)?;
+        return if buffer.is_empty() { Ok(0) } else { drain(&[buffer]).map(count) };
+    }
     let mut done = Done::default();
     let result = if memory.bytes().is_some() {
         done.in_place(
@@ -266,6 +280,20 @@ pub(crate) fn gather<M: Memory + ?Sized>(
         })
     };
     done.or(result)
+}
+
+/// The only buffer of a vector, as nearly all have one, with the memory to take it from in place.
+fn only<M: Memory + ?Sized>(memory: &mut M, vector: Vector) -> Result<Option<(Span, &mut [u8])>> {
+    if vector.count != 1 {
+        return Ok(None);
+    }
+    let span = iovec(memory, vector.at, 0)?;
+    Ok(memory.bytes().map(|bytes| (span, bytes)))
+}
+
+/// Bytes as a guest counts them.
+fn count(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 /// Cuts ascending spans out of the memory.
@@ -302,7 +330,7 @@ impl Done {
 
     /// Counts `got` bytes of `wanted`, and says whether to go on.
     fn add(&mut self, got: usize, wanted: usize) -> bool {
-        self.0 = self.0.saturating_add(u32::try_from(got).unwrap_or(u32::MAX));
+        self.0 = self.0.saturating_add(count(got));
         got >= wanted && self.0 != u32::MAX
     }
 

@@ -200,6 +200,45 @@ fn directory_entries_change_as_on_linux() {
 
 /// Reads a directory as a guest with a small buffer does, removing what it has seen.
 #[test]
+fn attributes_through_a_link_are_those_of_what_it_leads_to() {
+    let mut served = serve();
+    let root = served.fs.root();
+    let long = "n".repeat(255);
+    for name in ["file", &long] {
+        let file = served.create(name, b"hello");
+        served.fs.close(file);
+    }
+    served.fs.create_dir(root, "dir").unwrap();
+    let links = [
+        ("to-file", "file"),
+        ("to-long", long.as_str()),
+        ("to-link", "to-file"),
+        ("to-dir", "dir"),
+        ("with-slash", "dir/"),
+        ("down-and-up", "dir/../file"),
+        ("to-here", "."),
+    ];
+    for (link, target) in links {
+        served.fs.symlink(target, root, link).unwrap();
+        let found = served.fs.attributes_path(root, link, true).unwrap();
+        assert_eq!(found, served.fs.attributes_path(root, target, true).unwrap(), "{link}");
+        assert_eq!(served.fs.attributes_path(root, link, false).unwrap().kind, FileType::Symlink, "{link}");
+    }
+    let longer = "n".repeat(256);
+    let refused = [
+        ("to-nothing", "missing", Error::NOENT),
+        ("file-with-slash", "file/", Error::NOTDIR),
+        ("to-itself", "to-itself", Error::LOOP),
+        ("to-above", "..", Error::NOTCAPABLE),
+        ("to-longer", longer.as_str(), Error::NAMETOOLONG),
+    ];
+    for (link, target, error) in refused {
+        served.fs.symlink(target, root, link).unwrap();
+        assert_eq!(served.refusal(link), error, "{link}");
+    }
+}
+
+#[test]
 fn a_listing_survives_removal_and_asking_again() {
     let mut served = serve();
     let root = served.fs.root();

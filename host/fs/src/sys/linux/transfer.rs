@@ -17,6 +17,12 @@ pub(super) fn read(fd: BorrowedFd<'_>, offset: u64, buffers: &mut [&mut [u8]]) -
     if let [buffer] = buffers {
         return call(|| rustix::io::pread(fd, &mut **buffer, offset));
     }
+    read_list(fd, offset, buffers)
+}
+
+/// Apart, so that a read into one buffer needs no room for the list.
+#[inline(never)]
+fn read_list(fd: BorrowedFd<'_>, offset: u64, buffers: &mut [&mut [u8]]) -> Result<usize> {
     let mut done = 0;
     for chunk in buffers.chunks_mut(BUFFERS_MAX) {
         let asked: usize = chunk.iter().map(|buffer| buffer.len()).sum();
