@@ -27,7 +27,6 @@ pub struct Network<L: Link> {
     listeners: BTreeMap<ListenerId, Listening<L>>,
     next_listener: u64,
     dialers: BTreeMap<AppId, Dialer<L>>,
-    transit: Budget,
 }
 
 /// A listener and who holds it.
@@ -67,7 +66,8 @@ pub struct Dial<'a> {
     pub port: Option<u16>,
     /// The ways that stay open.
     pub ways: Direction,
-    /// The connection and what the app sends are charged here.
+    /// The connection and what the app sends are charged here, and what an instance elsewhere sends: that one is
+    /// charged for it in its own process.
     pub budget: &'a Budget,
 }
 
@@ -91,19 +91,18 @@ pub struct Bridge<L: Link> {
     pub end: End<L>,
 }
 
-impl<L: Link> Network<L> {
-    /// A network without names. What comes from other processes is charged to `transit`.
-    #[must_use]
-    pub fn new(transit: Budget) -> Self {
+impl<L: Link> Default for Network<L> {
+    fn default() -> Self {
         Self {
             directory: Directory::default(),
             listeners: BTreeMap::new(),
             next_listener: 0,
             dialers: BTreeMap::new(),
-            transit,
         }
     }
+}
 
+impl<L: Link> Network<L> {
     /// Says what a provider offers, when it is deployed: these names and ports, in this order, down until an instance
     /// listens. It replaces what the provider offered before; a port that it still offers stays up.
     ///
@@ -222,7 +221,7 @@ impl<L: Link> Network<L> {
                 (held.listener.connect(budget, ways, wakes)?, None)
             }
             Place::Elsewhere(route) => {
-                let (end, far) = End::pair(budget, &self.transit)?;
+                let (end, far) = End::pair(budget, budget)?;
                 end.keep(ways);
                 (end, Some(Bridge { route, port, end: far }))
             }
@@ -232,22 +231,27 @@ impl<L: Link> Network<L> {
     }
 
     /// Dials for an app of another process, which has looked at its grants: only instances in this process are reached.
-    /// The end is for the host to carry bytes to and from.
+    /// The end is for the host to carry bytes to and from; what it sends is charged to `budget`, best one for each app.
     ///
     /// # Errors
     ///
     /// As for [`dial`](Self::dial), without `ACCES`.
-    pub fn deliver(&mut self, name: &str, port: Option<u16>, wakes: &mut Wakes) -> Result<End<L>> {
+    pub fn deliver(
+        &mut self,
+        name: &str,
+        port: Option<u16>,
+        budget: &Budget,
+        wakes: &mut Wakes,
+    ) -> Result<End<L>> {
         let found = self.directory.find(name, port, |_| true)?;
-        let takes = |place: Place| match place {
-            Place::Local(id) => {
-                self.listeners.get(&id).is_some_and(|held| held.listener.has_room()).then_some(id)
-            }
+        let local = |place| match place {
+            Place::Local(id) => Some(id),
             Place::Elsewhere(_) => None,
         };
-        let id = found.in_turn().find_map(takes).ok_or(Error::CONNREFUSED)?;
+        let takes = |id: &ListenerId| self.listeners.get(id).is_some_and(|held| held.listener.has_room());
+        let id = found.in_turn().filter_map(local).find(takes).ok_or(Error::CONNREFUSED)?;
         let held = self.listeners.get_mut(&id).ok_or(Error::CONNREFUSED)?;
-        held.listener.connect(&self.transit, Direction::Both, wakes)
+        held.listener.connect(budget, Direction::Both, wakes)
     }
 
     /// Accepts the connection that has waited longest at a listener.

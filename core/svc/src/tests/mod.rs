@@ -1,6 +1,8 @@
 //! The host that these tests play: an `Arc<Mutex>` as the link, and wakers that count.
 
 mod ends;
+mod names;
+mod network;
 
 mod pipes;
 
