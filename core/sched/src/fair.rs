@@ -17,7 +17,8 @@
 //! # On several processors
 //!
 //! A group may run on several at once, so a picked task's slice is promised to it: it counts in the tag until the task is
-//! charged for what it really used. Otherwise all processors would pick the same group. A group that cannot use its weight,
+//! charged for what it really used. Otherwise all processors would pick the same group. The clock does not count promises:
+//! many are not used up. A group that cannot use its weight,
 //! having fewer tasks than its weight is worth processors, falls behind the clock; what it is owed is forgotten beyond one
 //! slice. The others then share by their weights what it leaves.
 //!
@@ -27,9 +28,10 @@
 //!
 //! * **Unfairness.** In any interval in which two groups want to run, and can use their share, what they had differs, each
 //!   divided by its weight, by at most one slice of the one and one of the other a processor.
-//! * **Waiting.** After its turn a group's first task waits for at most the sum of `s * (w_j / w + 2)` over the others,
-//!   divided by `p`, plus `s`: they come up to its tag, and each may have begun one slice more and be owed one. A group whose
-//!   `k` tasks all want to run has a turn of each task in `k` turns of the group.
+//! * **Waiting.** A group with one task waits, after its turn, for at most the sum of `s * (w_j / w + 2)` over the others,
+//!   divided by `p`, plus `s`: they come up to its tag, and each may have begun one slice more and be owed one. A task of a
+//!   group in which `k` tasks want to run waits for at most `k + min(k, p) - 1` times that: the `k - 1` before it, and what
+//!   the group had at once on several processors.
 //! * **Sleeping.** A group that wakes up is owed nothing, and what it has used too much is kept until the clock has passed
 //!   it or all is idle. So one that blocks and wakes has its share at most, and one that needs less than its share is
 //!   served next, or at once by [`Wake::Preempt`].
@@ -38,7 +40,7 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use crate::group::{Group, Place, Virtual, virtual_time};
+use crate::group::{Group, Place, Turn, Virtual, virtual_time};
 use crate::slab::Slab;
 use crate::tasks::{Next, State, Tasks};
 use crate::{
@@ -66,7 +68,7 @@ pub struct FairQueue {
     groups: Slab<Group>,
     tasks: Tasks,
     /// Groups that can run: tag, turn, slot.
-    ready: BTreeSet<(Virtual, u64, u32)>,
+    ready: BTreeSet<(Virtual, Turn, u32)>,
     ready_tasks: usize,
     /// Groups that have used their quota: until when, slot.
     throttled: BTreeSet<(u64, u32)>,
@@ -130,7 +132,7 @@ impl FairQueue {
             }
             (Place::Ready { turn, .. }, _) => {
                 self.turns += 1;
-                *turn = self.turns;
+                *turn = Turn { competed, number: self.turns };
             }
             _ => {}
         }
@@ -179,7 +181,7 @@ impl FairQueue {
         };
         let candidates = self.running.iter().enumerate().filter(|(_, run)| !run.asked_to_yield);
         let (ahead, place) = candidates.map(|(place, run)| (position(run), place)).max()?;
-        if ahead < group.tag() {
+        if ahead <= group.tag() {
             return None;
         }
         let run = &mut self.running[place];
@@ -259,10 +261,10 @@ impl Scheduler for FairQueue {
 
     fn pick(&mut self, now: u64) -> Option<Picked> {
         self.advance(now);
-        let &(tag, _, index) = self.ready.first()?;
-        self.clock = self.clock.max(tag);
+        let &(_, _, index) = self.ready.first()?;
         let slice_ns = self.slice_ns(self.ready_tasks);
         let group = &mut self.groups[index];
+        self.clock = self.clock.max(group.service());
         let task = self.tasks.take_first(&mut group.line)?;
         let slice_ns = group.grant(slice_ns, self.now);
         self.tasks.set_running(task, self.running.len());

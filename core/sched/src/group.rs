@@ -40,10 +40,18 @@ pub(crate) struct Group {
 pub(crate) enum Place {
     /// Nowhere: none of its tasks waits.
     Idle,
-    /// Among those that can run, with so many tasks. `turn` tells groups with the same tag apart: who came first.
-    Ready { tag: Virtual, turn: u64, tasks: usize },
+    /// Among those that can run, with so many tasks.
+    Ready { tag: Virtual, turn: Turn, tasks: usize },
     /// Until its quota is renewed, at that time.
     Throttled { until: u64 },
+}
+
+/// Tells groups with the same tag apart: those that slept come before those that competed, then who came first. It cannot
+/// be had for ever: a turn that is charged changes the tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Turn {
+    pub(crate) competed: bool,
+    pub(crate) number: u64,
 }
 
 impl Group {
@@ -66,6 +74,11 @@ impl Group {
         self.running > 0 || matches!(self.place, Place::Ready { .. })
     }
 
+    /// Returns up to which virtual time it has been served.
+    pub(crate) fn service(&self) -> Virtual {
+        self.service
+    }
+
     /// Returns its start tag: what it has had, and what its running tasks were promised.
     pub(crate) fn tag(&self) -> Virtual {
         self.service.saturating_add(virtual_time(self.granted_ns, self.weight))
@@ -76,9 +89,10 @@ impl Group {
         self.service.saturating_add(virtual_time(elapsed_ns, self.weight))
     }
 
-    /// Forgets what it is owed beyond `owed_ns` of service at the virtual time `clock`.
-    pub(crate) fn forget_credit(&mut self, clock: Virtual, owed_ns: u64) {
-        self.service = self.service.max(clock.saturating_sub(virtual_time(owed_ns, self.weight)));
+    /// Forgets what it is owed beyond `owed_ns` of service, and what it was promised, at the virtual time `clock`.
+    fn forget_credit(&mut self, clock: Virtual, owed_ns: u64) {
+        let owed = virtual_time(self.granted_ns.saturating_add(owed_ns), self.weight);
+        self.service = self.service.max(clock.saturating_sub(owed));
     }
 
     /// Gives a slice to one of its tasks, as long as the quota allows it.
@@ -119,6 +133,6 @@ impl Group {
             return Place::Throttled { until: self.account.renewed() };
         }
         self.forget_credit(clock, if competed { SLICE_NS } else { 0 });
-        Place::Ready { tag: self.tag(), turn: 0, tasks: self.line.len() }
+        Place::Ready { tag: self.tag(), turn: Turn::default(), tasks: self.line.len() }
     }
 }
