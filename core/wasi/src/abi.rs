@@ -34,6 +34,8 @@ pub(crate) mod rights {
     pub(crate) const PATH_REMOVE_DIRECTORY: u64 = 1 << 25;
     pub(crate) const PATH_UNLINK_FILE: u64 = 1 << 26;
     pub(crate) const POLL_FD_READWRITE: u64 = 1 << 27;
+    pub(crate) const SOCK_SHUTDOWN: u64 = 1 << 28;
+    pub(crate) const SOCK_ACCEPT: u64 = 1 << 29;
 
     /// A directory, in itself. Without `FD_READ` and `FD_WRITE`, so that opening it again with what it has is legal.
     pub(crate) const DIRECTORY: u64 = PATH_CREATE_DIRECTORY
@@ -73,10 +75,20 @@ pub(crate) mod rights {
     pub(crate) const FILE_WRITE: u64 = FD_WRITE | FD_ALLOCATE | FD_FILESTAT_SET_SIZE;
 
     /// What a directory passes on to what is opened in it.
-    pub(crate) const INHERITING: u64 = DIRECTORY | FILE | FILE_WRITE | FD_READ;
+    pub(crate) const INHERITING: u64 = DIRECTORY | FILE | FILE_WRITE | FD_READ | SOCK_SHUTDOWN;
+
+    /// The description of a service.
+    pub(crate) const INFO: u64 = FD_READ | FD_SEEK | FD_TELL | STREAM;
 
     /// A standard stream, beside its direction. Neither `FD_SEEK` nor `FD_TELL`: `isatty` looks at them.
     pub(crate) const STREAM: u64 = FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE;
+
+    /// A connection, beside its directions.
+    pub(crate) const SOCKET: u64 = STREAM | SOCK_SHUTDOWN;
+
+    /// A listener, and what it passes on.
+    pub(crate) const LISTENER: u64 = STREAM | SOCK_ACCEPT;
+    pub(crate) const ACCEPTED: u64 = SOCKET | FD_READ | FD_WRITE;
 }
 
 /// `fdflags`: how a descriptor behaves.
@@ -87,6 +99,8 @@ pub(crate) mod fdflags {
     pub(crate) const RSYNC: u16 = 8;
     pub(crate) const SYNC: u16 = 16;
     pub(crate) const ALL: u16 = APPEND | DSYNC | NONBLOCK | RSYNC | SYNC;
+    /// Those that mean something for a socket; the others are ignored.
+    pub(crate) const SOCKET: u16 = NONBLOCK;
 }
 
 /// `oflags`: how to open.
@@ -96,6 +110,20 @@ pub(crate) mod oflags {
     pub(crate) const EXCL: u16 = 4;
     pub(crate) const TRUNC: u16 = 8;
     pub(crate) const ALL: u16 = CREAT | DIRECTORY | EXCL | TRUNC;
+}
+
+/// `riflags`: how to receive.
+pub(crate) mod riflags {
+    pub(crate) const PEEK: u16 = 1;
+    pub(crate) const WAITALL: u16 = 2;
+    pub(crate) const ALL: u16 = PEEK | WAITALL;
+}
+
+/// `sdflags`: which ways of a connection to end.
+pub(crate) mod sdflags {
+    pub(crate) const RD: u16 = 1;
+    pub(crate) const WR: u16 = 2;
+    pub(crate) const ALL: u16 = RD | WR;
 }
 
 /// `fstflags`: which times to set.
@@ -213,6 +241,15 @@ pub(crate) fn filestat(attributes: &Attributes) -> [u8; FILESTAT_SIZE as usize] 
 /// `filestat` of what is no file: a type and one link.
 pub(crate) fn filestat_bare(filetype: u8) -> [u8; FILESTAT_SIZE as usize] {
     Layout::new().put(16, [filetype]).put(24, 1u64.to_le_bytes()).bytes()
+}
+
+/// `filestat` of a regular file that is nothing but a text of so many bytes.
+pub(crate) fn filestat_text(size: u64) -> [u8; FILESTAT_SIZE as usize] {
+    Layout::new()
+        .put(16, [filetype::REGULAR_FILE])
+        .put(24, 1u64.to_le_bytes())
+        .put(32, size.to_le_bytes())
+        .bytes()
 }
 
 /// `dirent`, to be followed by the name.

@@ -89,16 +89,14 @@ macro_rules! methods {
     (@now $name:ident($($arg:ident: $kind:ident),*)) => {
         #[doc = concat!("`", stringify!($name), "`, which never waits.")]
         pub fn $name<M: Memory + ?Sized, H: Host + ?Sized>(&mut self, memory: &mut M, host: &mut H, $($arg: $kind),*) -> Errno {
-            self.poll_start = None;
+            self.begin(host, stringify!($name));
             groups::$name(&mut Call { process: self, memory, host }, $($arg.cast_unsigned()),*).into()
         }
     };
     (@wait $name:ident($($arg:ident: $kind:ident),*)) => {
         #[doc = concat!("`", stringify!($name), "`, which may wait.")]
         pub fn $name<M: Memory + ?Sized, H: Host + ?Sized>(&mut self, memory: &mut M, host: &mut H, $($arg: $kind),*) -> Outcome {
-            if stringify!($name) != "poll_oneoff" {
-                self.poll_start = None;
-            }
+            self.begin(host, stringify!($name));
             groups::$name(&mut Call { process: self, memory, host }, $($arg.cast_unsigned()),*).into()
         }
     };

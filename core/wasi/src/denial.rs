@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use qyv_vfs::{Error, Vfs};
 
 use crate::limits::{DENIAL_BYTES_MAX, DENIALS_MAX};
-use crate::origin::{Origin, mount_of, service_name};
+use crate::origin::{Origin, mount_of};
+use crate::services::name_from_root;
 
 /// A call that was refused because its right was not granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +55,11 @@ impl Denials {
         Self { list: Vec::new(), services_at_root }
     }
 
+    /// Whether `/svc` is not the place of a folder.
+    pub(crate) fn services_at_root(&self) -> bool {
+        self.services_at_root
+    }
+
     /// Records that `call` on `what` was refused for want of `right`.
     pub fn record(&mut self, call: &'static str, mut what: String, mut right: Right) {
         cut(&mut what);
@@ -75,10 +81,10 @@ impl Denials {
     ///
     /// `ACCES` for `svc/<name>` and what lies beneath.
     pub fn refuse_service(&mut self, call: &'static str, from: &Origin, path: &str) -> Result<(), Error> {
-        let named = service_name(path).filter(|_| self.services_at_root && from.is_root());
-        let Some(name) = named else { return Ok(()) };
-        self.record(call, ["/svc/", name].concat(), Right::Dial(name.into()));
-        Err(Error::ACCES)
+        match name_from_root(path).filter(|_| self.services_at_root && from.is_root()) {
+            Some(name) => Err(self.refuse_dial(call, name)),
+            None => Ok(()),
+        }
     }
 
     /// Refuses a path in the closed root, or with an empty path the root itself. Always `ACCES`.

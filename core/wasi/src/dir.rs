@@ -1,8 +1,8 @@
 //! Listing a directory.
 
-use qyv_vfs::{DirEntry, Error, FileType, Result};
+use qyv_vfs::{DirEntry, Error, Result};
 
-use crate::abi::{self, rights};
+use crate::abi::{self, filetype, rights};
 use crate::calls::Call;
 use crate::memory::{self, Span};
 use crate::table::Kind;
@@ -25,9 +25,10 @@ pub(crate) fn fd_readdir<M: Memory + ?Sized, H: Host + ?Sized>(
     let process = &mut *call.process;
     let descriptor = process.table.get(fd)?;
     let node = match descriptor.kind {
-        Kind::Directory { node, .. } => node,
+        Kind::Directory { node, .. } => Some(node),
         Kind::ClosedRoot { .. } => return Err(process.denials.refuse_files("fd_readdir", "")),
-        Kind::File { .. } => return Err(Error::NOTDIR),
+        Kind::Services { .. } => None,
+        Kind::File { .. } | Kind::Info { .. } => return Err(Error::NOTDIR),
         Kind::Source(_) => return Err(Error::BADF),
     };
     descriptor.require(rights::FD_READDIR)?;
@@ -37,22 +38,33 @@ pub(crate) fn fd_readdir<M: Memory + ?Sized, H: Host + ?Sized>(
     let mut listing = Listing { memory: &mut *call.memory, at: buf, left: buf_len, failed: None };
     let mut going = true;
     if cookie < FIRST {
-        let inode = process.vfs.attributes(node)?.inode;
+        let inode = node.map_or(Ok(0), |node| process.vfs.attributes(node).map(|found| found.inode))?;
         for (next, name) in [(1, "."), (FIRST, "..")] {
             // The parent may lie outside of what the guest may know, so `..` has the directory's own number.
-            going = going && (next <= cookie || listing.add(next, inode, FileType::Directory, name));
+            going = going && (next <= cookie || listing.add(next, inode, filetype::DIRECTORY, name));
         }
     }
-    if going {
-        let result =
-            process.vfs.read_dir(node, cookie.saturating_sub(FIRST), &mut |entry: DirEntry| match entry
-                .next
-                .checked_add(FIRST)
-            {
-                Some(next) => listing.add(next, entry.inode, entry.kind, &entry.name),
-                None => listing.fail(Error::OVERFLOW),
-            });
-        result?;
+    let start = cookie.saturating_sub(FIRST);
+    match node {
+        Some(node) if going => {
+            process.vfs.read_dir(
+                node,
+                start,
+                &mut |entry: DirEntry| match entry.next.checked_add(FIRST) {
+                    Some(next) => listing.add(next, entry.inode, abi::file_type(entry.kind), &entry.name),
+                    None => listing.fail(Error::OVERFLOW),
+                },
+            )?;
+        }
+        None if going => {
+            let start = usize::try_from(start).unwrap_or(usize::MAX);
+            for (name, next) in call.host.services().iter().zip(FIRST + 1..).skip(start) {
+                if !listing.add(next, 0, filetype::SOCKET_STREAM, name) {
+                    break;
+                }
+            }
+        }
+        _ => {}
     }
     let (left, failed) = (listing.left, listing.failed);
     failed.map_or(Ok(()), Err)?;
@@ -69,8 +81,8 @@ struct Listing<'a, M: ?Sized> {
 
 impl<M: Memory + ?Sized> Listing<'_, M> {
     /// Adds an entry, and says whether there is room for more.
-    fn add(&mut self, next: u64, inode: u64, kind: FileType, name: &str) -> bool {
-        let head = abi::dirent(next, inode, name.len() as u32, abi::file_type(kind));
+    fn add(&mut self, next: u64, inode: u64, kind: u8, name: &str) -> bool {
+        let head = abi::dirent(next, inode, name.len() as u32, kind);
         self.put(&head) && self.put(name.as_bytes())
     }
 

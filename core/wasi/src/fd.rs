@@ -8,13 +8,25 @@ use crate::table::{Descriptor, Kind};
 use crate::{Host, Memory, Process, Source, StreamKind};
 
 impl Process {
+    /// Closes every descriptor, and a connection that is still being made. A process that is dropped without this leaves
+    /// its connections and listeners open at the host, which is not asked again.
+    pub fn close_all<H: Host + ?Sized>(&mut self, host: &mut H) {
+        self.forget(host);
+        for descriptor in self.table.take_all() {
+            self.release(host, &descriptor);
+        }
+    }
+
     /// Ends what a descriptor that left the table named.
     pub(crate) fn release<H: Host + ?Sized>(&mut self, host: &mut H, descriptor: &Descriptor) {
         match descriptor.kind {
             Kind::File { node, .. } | Kind::Directory { node, .. } => self.vfs.close(node),
             Kind::Source(source @ (Source::Socket(_) | Source::Listener(_))) => host.close(source),
             // The streams are the host's own.
-            Kind::Source(Source::Stream(_)) | Kind::ClosedRoot { .. } => {}
+            Kind::Source(Source::Stream(_))
+            | Kind::ClosedRoot { .. }
+            | Kind::Services { .. }
+            | Kind::Info { .. } => {}
         }
     }
 }
@@ -60,8 +72,10 @@ pub(crate) fn fd_fdstat_get<M: Memory + ?Sized, H: Host + ?Sized>(
     let descriptor = call.process.table.get(fd)?;
     let filetype = match descriptor.kind {
         Kind::Source(source) => source_type(call.host, source),
-        Kind::File { .. } => abi::file_type(FileType::Regular),
-        Kind::Directory { .. } | Kind::ClosedRoot { .. } => abi::file_type(FileType::Directory),
+        Kind::File { .. } | Kind::Info { .. } => abi::file_type(FileType::Regular),
+        Kind::Directory { .. } | Kind::ClosedRoot { .. } | Kind::Services { .. } => {
+            abi::file_type(FileType::Directory)
+        }
     };
     let stat_bytes = abi::fdstat(filetype, descriptor.flags, descriptor.rights, descriptor.inheriting);
     call.memory.write(stat, &stat_bytes)
@@ -75,7 +89,10 @@ pub(crate) fn fd_fdstat_set_flags<M: Memory + ?Sized, H: Host + ?Sized>(
     let descriptor = call.process.table.get_mut(fd)?;
     let flags = abi::flags(flags, fdflags::ALL)?;
     descriptor.require(rights::FD_FDSTAT_SET_FLAGS)?;
-    descriptor.flags = flags;
+    descriptor.flags = match descriptor.kind {
+        Kind::Source(Source::Socket(_) | Source::Listener(_)) => flags & fdflags::SOCKET,
+        _ => flags,
+    };
     Ok(())
 }
 

@@ -24,7 +24,7 @@ fn node<'a, M: ?Sized, H: ?Sized>(
     descriptor.require(right)?;
     match descriptor.kind {
         Kind::File { node, .. } | Kind::Directory { node, .. } => Ok((&mut call.process.vfs, node)),
-        Kind::Source(_) | Kind::ClosedRoot { .. } => Err(Error::BADF),
+        _ => Err(Error::BADF),
     }
 }
 
@@ -91,7 +91,8 @@ pub(crate) fn fd_filestat_get<M: Memory + ?Sized, H: Host + ?Sized>(
             abi::filestat(&call.process.vfs.attributes(node)?)
         }
         Kind::Source(source) => abi::filestat_bare(source_type(call.host, source)),
-        Kind::ClosedRoot { .. } => abi::filestat_bare(abi::filetype::DIRECTORY),
+        Kind::Info { ref info, .. } => abi::filestat_text(info.size()),
+        Kind::ClosedRoot { .. } | Kind::Services { .. } => abi::filestat_bare(abi::filetype::DIRECTORY),
     };
     call.memory.write(stat, &bytes)
 }
@@ -152,11 +153,16 @@ pub(crate) fn fd_seek<M: Memory + ?Sized, H: Host + ?Sized>(
     // Asking where one is needs less than going elsewhere.
     let asks = whence == 1 && delta == 0;
     descriptor.require(if asks { rights::FD_TELL } else { rights::FD_SEEK })?;
-    let Kind::File { node, offset, .. } = &mut descriptor.kind else { return Err(Error::BADF) };
-    let base = match whence {
-        0 => 0,
-        1 => *offset,
-        2 => call.process.vfs.attributes(*node)?.size,
+    let (offset, node, size) = match &mut descriptor.kind {
+        Kind::File { node, offset, .. } => (offset, Some(*node), 0),
+        Kind::Info { info, offset } => (offset, None, info.size()),
+        _ => return Err(Error::BADF),
+    };
+    let base = match (whence, node) {
+        (0, _) => 0,
+        (1, _) => *offset,
+        (2, Some(node)) => call.process.vfs.attributes(node)?.size,
+        (2, None) => size,
         _ => return Err(Error::INVAL),
     };
     *offset = position(base.checked_add_signed(delta).ok_or(Error::INVAL)?)?;
@@ -171,10 +177,10 @@ pub(crate) fn fd_tell<M: Memory + ?Sized, H: Host + ?Sized>(
     let descriptor = call.process.table.get(fd)?;
     match descriptor.kind {
         Kind::Source(_) => Err(Error::SPIPE),
-        Kind::File { offset: position, .. } => {
+        Kind::File { offset: position, .. } | Kind::Info { offset: position, .. } => {
             descriptor.require(rights::FD_TELL)?;
             memory::put_u64(call.memory, offset, position)
         }
-        Kind::Directory { .. } | Kind::ClosedRoot { .. } => Err(Error::BADF),
+        Kind::Directory { .. } | Kind::ClosedRoot { .. } | Kind::Services { .. } => Err(Error::BADF),
     }
 }

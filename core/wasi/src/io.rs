@@ -7,7 +7,8 @@ use crate::calls::Call;
 use crate::file::position;
 use crate::memory::{self, Span, Vector};
 use crate::outcome::{Step, Stop};
-use crate::table::Kind;
+use crate::services::Info;
+use crate::table::{Descriptor, Kind};
 use crate::{Host, Interest, Memory, Source};
 
 pub(crate) fn fd_read<M: Memory + ?Sized, H: Host + ?Sized>(
@@ -34,12 +35,17 @@ pub(crate) fn fd_read<M: Memory + ?Sized, H: Host + ?Sized>(
             *offset = start.saturating_add(got.into());
             got
         }
+        Kind::Info { info, offset } => {
+            let got = memory::scatter(call.memory, &process.memory, vector, read_info(info, *offset))?;
+            *offset = offset.saturating_add(got.into());
+            got
+        }
         Kind::Source(source) => {
             let source = *source;
             let got = receive(call, source, vector, false);
             or_wait(call, got, source, Interest::Read, nonblocking)?
         }
-        Kind::Directory { .. } | Kind::ClosedRoot { .. } => return Err(Error::BADF.into()),
+        _ => return Err(Error::BADF.into()),
     };
     Ok(memory::put_u32(call.memory, nread, got)?)
 }
@@ -52,14 +58,22 @@ pub(crate) fn fd_pread<M: Memory + ?Sized, H: Host + ?Sized>(
     offset: u64,
     nread: u32,
 ) -> Step<()> {
-    let node = file_at(call, fd, rights::FD_READ)?.0;
-    let vector = vector(call.memory, iovs, iovs_len, nread)?;
-    let mut at = position(offset)?;
-    let got = memory::scatter(call.memory, &call.process.memory, vector, |buffers| {
-        let got = call.process.vfs.read_at(node, at, buffers)?;
-        at = at.saturating_add(got as u64);
-        Ok(got)
-    })?;
+    let process = &mut *call.process;
+    let descriptor = process.table.get(fd)?;
+    descriptor.require(rights::FD_READ)?;
+    let got = if let Kind::Info { info, .. } = &descriptor.kind {
+        let vector = vector(call.memory, iovs, iovs_len, nread)?;
+        memory::scatter(call.memory, &process.memory, vector, read_info(info, position(offset)?))?
+    } else {
+        let (vfs, node) = (&mut process.vfs, file_at(descriptor)?);
+        let vector = vector(call.memory, iovs, iovs_len, nread)?;
+        let mut at = position(offset)?;
+        memory::scatter(call.memory, &process.memory, vector, |buffers| {
+            let got = vfs.read_at(node, at, buffers)?;
+            at = at.saturating_add(got as u64);
+            Ok(got)
+        })?
+    };
     Ok(memory::put_u32(call.memory, nread, got)?)
 }
 
@@ -91,7 +105,7 @@ pub(crate) fn fd_write<M: Memory + ?Sized, H: Host + ?Sized>(
             let taken = send(call, source, vector);
             or_wait(call, taken, source, Interest::Write, flags & fdflags::NONBLOCK != 0)?
         }
-        Kind::Directory { .. } | Kind::ClosedRoot { .. } => return Err(Error::BADF.into()),
+        _ => return Err(Error::BADF.into()),
     };
     Ok(memory::put_u32(call.memory, nwritten, taken)?)
 }
@@ -105,7 +119,9 @@ pub(crate) fn fd_pwrite<M: Memory + ?Sized, H: Host + ?Sized>(
     offset: u64,
     nwritten: u32,
 ) -> Step<()> {
-    let (node, flags) = file_at(call, fd, rights::FD_WRITE)?;
+    let descriptor = call.process.table.get(fd)?;
+    descriptor.require(rights::FD_WRITE)?;
+    let (node, flags) = (file_at(descriptor)?, descriptor.flags);
     let vector = vector(call.memory, iovs, iovs_len, nwritten)?;
     let mut at = position(offset)?;
     let vfs = &mut call.process.vfs;
@@ -129,14 +145,21 @@ pub(crate) fn vector<M: Memory + ?Sized>(
     Vector::check(memory, iovs, iovs_len)
 }
 
-/// The file behind a descriptor and its flags, for access at an offset. `SPIPE` for a source, `BADF` for the rest.
-fn file_at<M: ?Sized, H: ?Sized>(call: &Call<'_, M, H>, fd: u32, right: u64) -> Result<(Node, u16)> {
-    let descriptor = call.process.table.get(fd)?;
-    descriptor.require(right)?;
+/// The file behind a descriptor, for access at an offset. `SPIPE` for a source, `BADF` for the rest.
+fn file_at(descriptor: &Descriptor) -> Result<Node> {
     match descriptor.kind {
-        Kind::File { node, .. } => Ok((node, descriptor.flags)),
+        Kind::File { node, .. } => Ok(node),
         Kind::Source(_) => Err(Error::SPIPE),
-        Kind::Directory { .. } | Kind::ClosedRoot { .. } => Err(Error::BADF),
+        _ => Err(Error::BADF),
+    }
+}
+
+/// Reads a description from a place on, in as many steps as there are.
+fn read_info(info: &Info, mut at: u64) -> impl FnMut(&mut [&mut [u8]]) -> Result<usize> {
+    move |buffers| {
+        let got = info.read_at(at, buffers);
+        at = at.saturating_add(got as u64);
+        Ok(got)
     }
 }
 

@@ -25,6 +25,7 @@ mod origin;
 mod outcome;
 mod parts;
 mod process;
+mod resume;
 
 mod abi;
 mod args;
@@ -36,6 +37,7 @@ mod io;
 pub mod limits;
 mod path;
 mod poll;
+mod services;
 mod sock;
 
 mod table;

@@ -148,6 +148,8 @@ pub(crate) struct Vector {
     at: u32,
     count: u32,
     total: u32,
+    /// Bytes of the first buffer that are left out.
+    skip: u32,
 }
 
 impl Vector {
@@ -158,19 +160,42 @@ impl Vector {
             return Err(Error::INVAL);
         }
         check_array(memory, at, count, IOVEC_SIZE)?;
-        let mut total = 0u32;
+        let mut vector = Self { at, count, total: 0, skip: 0 };
         for index in 0..count {
-            let span = iovec(memory, at, index)?;
+            let span = vector.entry(memory, index)?;
             check(memory, span)?;
-            total = total.checked_add(span.len).ok_or(Error::INVAL)?;
+            vector.total = vector.total.checked_add(span.len).ok_or(Error::INVAL)?;
         }
-        Ok(Self { at, count, total })
+        Ok(vector)
     }
-}
 
-fn iovec<M: Memory + ?Sized>(memory: &M, at: u32, index: u32) -> Result<Span> {
-    let [a, b, c, d, e, f, g, h] = get(memory, element(at, index, IOVEC_SIZE)?)?;
-    Ok(Span::new(u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])))
+    /// Bytes of all buffers.
+    pub(crate) fn total(&self) -> u32 {
+        self.total
+    }
+
+    /// What is left of the buffers after so many bytes.
+    pub(crate) fn after<M: Memory + ?Sized>(mut self, memory: &M, bytes: u32) -> Result<Self> {
+        let mut left = bytes;
+        while self.count != 0 {
+            let span = self.entry(memory, 0)?;
+            if left < span.len {
+                break;
+            }
+            left -= span.len;
+            self = Self { at: element(self.at, 1, IOVEC_SIZE)?, count: self.count - 1, ..self };
+        }
+        Ok(Self { total: self.total.saturating_sub(bytes), skip: left, ..self })
+    }
+
+    /// The buffer at `index`, not checked.
+    fn entry<M: Memory + ?Sized>(&self, memory: &M, index: u32) -> Result<Span> {
+        let [a, b, c, d, e, f, g, h] = get(memory, element(self.at, index, IOVEC_SIZE)?)?;
+        let (at, len) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        // By now the guest's memory may say something else than when `skip` was counted.
+        let skip = if index == 0 { self.skip.min(len) } else { 0 };
+        Ok(Span::new(at.checked_add(skip).ok_or(Error::FAULT)?, len - skip))
+    }
 }
 
 /// Some of a vector's buffers that go to the file system together.
@@ -194,7 +219,7 @@ impl Run {
         let mut run = Self { spans: [Span::new(0, 0); IOVECS_AT_ONCE], len: 0, bytes: 0, next: index };
         let mut end = 0;
         while run.next < vector.count {
-            let span = iovec(memory, vector.at, run.next)?;
+            let span = vector.entry(memory, run.next)?;
             if span.len != 0 {
                 let Some(place) = run.spans.get_mut(run.len).filter(|_| fits(end, span)) else { break };
                 *place = span;
@@ -367,7 +392,7 @@ impl Done {
         let _charge = budget.charge(size.into()).ok_or(Error::NOMEM)?;
         let mut scratch = vec![0; size as usize];
         for index in 0..vector.count {
-            let Span { mut at, len: mut left } = iovec(memory, vector.at, index)?;
+            let Span { mut at, len: mut left } = vector.entry(memory, index)?;
             while left != 0 {
                 let wanted = left.min(size);
                 let piece = scratch.get_mut(..wanted as usize).unwrap_or_default();

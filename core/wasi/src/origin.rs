@@ -66,10 +66,3 @@ pub(crate) fn mount_of(vfs: &mut Vfs, path: &str) -> String {
     }
     if mount.is_empty() { "/".into() } else { mount.into() }
 }
-
-/// `logger` of `svc/logger`, `./svc//logger/80` and the like; `None` for other paths and for `svc` itself.
-pub(crate) fn service_name(path: &str) -> Option<&str> {
-    let mut components = path.split('/').filter(|component| !matches!(*component, "" | "."));
-    components.next().filter(|first| *first == "svc")?;
-    components.next().filter(|name| *name != "..")
-}

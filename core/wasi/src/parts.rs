@@ -6,20 +6,25 @@ use alloc::vec::Vec;
 
 use qyv_vfs::{Node, Vfs};
 
-use crate::Process;
+use crate::process::is_listening_variable;
 use crate::table::Kind;
+use crate::{Listener, Process};
 
 /// What a process was given.
 pub struct Parts {
     /// The arguments, the program's name first.
     pub args: Vec<String>,
-    /// The environment.
+    /// The environment, without what tells of listeners by descriptor.
     pub env: Vec<(String, String)>,
     /// The files that the nodes belong to.
     pub vfs: Vfs,
     /// The preopened directories by guest path; `None` is the closed root of
     /// [`deny_root`](crate::ProcessBuilder::deny_root).
     pub preopens: Vec<(String, Option<Node>)>,
+    /// Whether any service may be dialled.
+    pub services: bool,
+    /// The listening sockets and their names.
+    pub listeners: Vec<(String, Listener)>,
     /// The most descriptors.
     pub fds: u32,
 }
@@ -32,8 +37,11 @@ impl Process {
             .map_while(|fd| self.table.get(fd).ok())
             .filter_map(|descriptor| {
                 let path = descriptor.preopened_as()?.to_owned();
-                let node = if let Kind::Directory { node, .. } = descriptor.kind { Some(node) } else { None };
-                Some((path, node))
+                match descriptor.kind {
+                    Kind::Directory { node, .. } => Some((path, Some(node))),
+                    Kind::ClosedRoot { .. } => Some((path, None)),
+                    _ => None,
+                }
             })
             .collect();
         let split = |variable: &str| {
@@ -42,8 +50,10 @@ impl Process {
         };
         Parts {
             args: self.args.iter().map(ToOwned::to_owned).collect(),
-            env: self.environ.iter().map(split).collect(),
+            env: self.environ.iter().map(split).filter(|(name, _)| !is_listening_variable(name)).collect(),
             preopens,
+            services: self.services,
+            listeners: self.listeners,
             fds: self.table.limit(),
             vfs: self.vfs,
         }
@@ -63,6 +73,8 @@ mod tests {
             .env("A", "b=c")
             .env("EMPTY", "")
             .deny_root()
+            .services(true)
+            .listener("web", Listener(5))
             .limits(Limits::with_fds(17))
             .build()
             .unwrap()
@@ -70,6 +82,8 @@ mod tests {
         assert_eq!(parts.args, ["program", ""]);
         assert_eq!(parts.env, [("A".into(), "b=c".into()), ("EMPTY".into(), String::new())]);
         assert_eq!(parts.preopens, [("/".into(), None)]);
+        assert!(parts.services);
+        assert_eq!(parts.listeners, [("web".into(), Listener(5))]);
         assert_eq!(parts.fds, 17);
     }
 }

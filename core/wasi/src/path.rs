@@ -6,36 +6,82 @@ use crate::abi::{self, SYMLINK_FOLLOW, fdflags, oflags, rights};
 use crate::calls::Call;
 use crate::file::times;
 use crate::memory::{self, Span};
-use crate::outcome::Step;
+use crate::origin::Origin;
+use crate::outcome::{Step, Stop};
+use crate::services::{self, Entry};
 use crate::table::{Descriptor, Kind};
-use crate::{Host, Memory, Process};
+use crate::{Host, Interest, Memory, Process, Source};
 
 /// A directory that a path starts from.
 #[derive(Clone, Copy)]
 struct Base {
     fd: u32,
-    /// `None` for the closed root.
-    node: Option<Node>,
+    start: Start,
+}
+
+#[derive(Clone, Copy)]
+enum Start {
+    Files(Node),
+    ClosedRoot,
+    Services,
+}
+
+/// Where a path leads from there.
+enum Place<'a> {
+    Files(Node),
+    Services(Entry<'a>),
 }
 
 impl Process {
     /// `BADF` when it is not open, `NOTDIR` when it is no directory, `NOTCAPABLE` without the right.
     fn base(&self, fd: u32, right: u64) -> Result<Base> {
         let descriptor = self.table.get(fd)?;
-        let node = match descriptor.kind {
-            Kind::Directory { node, .. } => Some(node),
-            Kind::ClosedRoot { .. } => None,
-            Kind::Source(_) | Kind::File { .. } => return Err(Error::NOTDIR),
+        let start = match descriptor.kind {
+            Kind::Directory { node, .. } => Start::Files(node),
+            Kind::ClosedRoot { .. } => Start::ClosedRoot,
+            Kind::Services { .. } => Start::Services,
+            Kind::Source(_) | Kind::File { .. } | Kind::Info { .. } => return Err(Error::NOTDIR),
         };
         descriptor.require(right).map_err(|_| Error::NOTCAPABLE)?;
-        Ok(Base { fd, node })
+        Ok(Base { fd, start })
     }
 
-    /// The directory that a path starts from, or `ACCES` when nothing was granted there. Recorded as a denial.
-    fn enter(&mut self, call: &'static str, base: Base, path: &str) -> Result<Node> {
+    /// The directory that a path starts from, or what it names among the services; `ACCES` when nothing was granted
+    /// there. Recorded as a denial.
+    fn enter<'a, H: Host + ?Sized>(
+        &mut self,
+        host: &mut H,
+        call: &'static str,
+        base: Base,
+        path: &'a str,
+    ) -> Result<Place<'a>> {
         let origin = self.table.get(base.fd)?.origin().ok_or(Error::NOTDIR)?;
-        self.denials.refuse_service(call, origin, path)?;
-        base.node.ok_or_else(|| self.denials.refuse_files(call, path))
+        if !self.services {
+            self.denials.refuse_service(call, origin, path)?;
+        } else if origin.is_root()
+            && let Some(within) = services::from_root(path)
+        {
+            return self.find_service(host, call, path, within).map(Place::Services);
+        }
+        match base.start {
+            Start::Files(node) => Ok(Place::Files(node)),
+            Start::ClosedRoot => Err(self.denials.refuse_files(call, path)),
+            Start::Services => self.find_in_services(host, call, path).map(Place::Services),
+        }
+    }
+
+    /// As [`enter`](Self::enter) for a change, which services do not allow: `ROFS`.
+    fn enter_files<H: Host + ?Sized>(
+        &mut self,
+        host: &mut H,
+        call: &'static str,
+        base: Base,
+        path: &str,
+    ) -> Result<Node> {
+        match self.enter(host, call, base, path)? {
+            Place::Files(node) => Ok(node),
+            Place::Services(_) => Err(Error::ROFS),
+        }
     }
 
     /// Records that a read-only mount refused a change, at a path or, when that is empty, of an open file or directory.
@@ -57,8 +103,8 @@ fn follows(flags: u32) -> Result<bool> {
     Ok(abi::flags(flags, SYMLINK_FOLLOW)? != 0)
 }
 
-impl<M: Memory + ?Sized, H: ?Sized> Call<'_, M, H> {
-    /// Does something with a path.
+impl<M: Memory + ?Sized, H: Host + ?Sized> Call<'_, M, H> {
+    /// Changes something at a path. Among the services that is `ROFS`.
     fn at<R>(
         &mut self,
         name: &'static str,
@@ -66,18 +112,32 @@ impl<M: Memory + ?Sized, H: ?Sized> Call<'_, M, H> {
         path: Span,
         operate: impl FnOnce(&mut Vfs, Node, &str) -> Result<R>,
     ) -> Result<R> {
-        let process = &mut *self.process;
-        memory::with_path(self.memory, path, |path| {
-            let dir = process.enter(name, base, path)?;
-            let result = operate(&mut process.vfs, dir, path);
-            if let Err(Error::ROFS) = result {
-                process.denied_write(name, base.fd, path);
+        self.at_or(name, base, path, |_, _, _| Err(Error::ROFS), operate)
+    }
+
+    /// Does something with a path, or something else with a service.
+    fn at_or<R>(
+        &mut self,
+        name: &'static str,
+        base: Base,
+        path: Span,
+        service: impl FnOnce(&mut Process, &mut H, Entry<'_>) -> Result<R>,
+        operate: impl FnOnce(&mut Vfs, Node, &str) -> Result<R>,
+    ) -> Result<R> {
+        let (process, host) = (&mut *self.process, &mut *self.host);
+        memory::with_path(self.memory, path, |path| match process.enter(host, name, base, path)? {
+            Place::Services(entry) => service(process, host, entry),
+            Place::Files(dir) => {
+                let result = operate(&mut process.vfs, dir, path);
+                if let Err(Error::ROFS) = result {
+                    process.denied_write(name, base.fd, path);
+                }
+                result
             }
-            result
         })
     }
 
-    /// Does something with two paths.
+    /// Changes something at two paths.
     fn at_both(
         &mut self,
         name: &'static str,
@@ -85,10 +145,10 @@ impl<M: Memory + ?Sized, H: ?Sized> Call<'_, M, H> {
         (to, to_path): (Base, Span),
         operate: impl FnOnce(&mut Vfs, (Node, &str), (Node, &str)) -> Result<()>,
     ) -> Result<()> {
-        let process = &mut *self.process;
+        let (process, host) = (&mut *self.process, &mut *self.host);
         memory::with_paths(self.memory, from_path, to_path, |from_path, to_path| {
-            let from_dir = process.enter(name, from, from_path)?;
-            let to_dir = process.enter(name, to, to_path)?;
+            let from_dir = process.enter_files(host, name, from, from_path)?;
+            let to_dir = process.enter_files(host, name, to, to_path)?;
             let result = operate(&mut process.vfs, (from_dir, from_path), (to_dir, to_path));
             if result == Err(Error::ROFS) {
                 let from_refused = process.is_read_only(from.fd, from_path);
@@ -101,7 +161,8 @@ impl<M: Memory + ?Sized, H: ?Sized> Call<'_, M, H> {
 }
 
 /// Opens. `FD_READ` and `FD_WRITE` among the rights asked for decide how, as in other hosts; what else the directory
-/// passes on comes with it, asked for or not, because many a libc asks for too little.
+/// passes on comes with it, asked for or not, because many a libc asks for too little. A service is dialled; neither of
+/// the two means both ways.
 #[expect(clippy::too_many_arguments, reason = "the ABI decides")]
 pub(crate) fn path_open<M: Memory + ?Sized, H: Host + ?Sized>(
     call: &mut Call<'_, M, H>,
@@ -137,27 +198,55 @@ pub(crate) fn path_open<M: Memory + ?Sized, H: Host + ?Sized>(
     }
     // First the number, so that nothing is created that cannot be given.
     call.process.table.reserve()?;
-    let (node, kind) = call.at("path_open", dir, Span::new(path, path_len), |vfs, dir, path| {
-        vfs.open(dir, path, follow, &options)
-    })?;
+    let ways = if asked == 0 { inherited & (rights::FD_READ | rights::FD_WRITE) } else { asked };
+    let opened = call.at_or(
+        "path_open",
+        dir,
+        Span::new(path, path_len),
+        |process, host, entry| process.open_service(host, entry, &options, ways).map(Opened::Service),
+        |vfs, dir, path| {
+            let (node, kind) = vfs.open(dir, path, follow, &options)?;
+            Ok(Opened::File(node, kind))
+        },
+    )?;
     let process = &mut *call.process;
-    let origin = match &process.table.get(fd)?.kind {
-        Kind::Directory { origin, .. } => origin.opened(),
-        _ => return Err(Error::BADF.into()),
-    };
-    let descriptor = if kind == FileType::Directory {
-        Descriptor::new(Kind::Directory { node, origin }, inherited & rights::DIRECTORY, inherited, fdflags)
-    } else {
-        let access = if options.write { asked | rights::FILE_WRITE } else { asked };
-        Descriptor::new(
-            Kind::File { node, offset: 0, origin },
-            inherited & (rights::FILE | access),
-            0,
-            fdflags,
-        )
+    let origin = process.table.get(fd)?.origin().ok_or(Error::BADF)?;
+    let descriptor = match opened {
+        Opened::File(node, FileType::Directory) => {
+            let kind = Kind::Directory { node, origin: origin.opened() };
+            Descriptor::new(kind, inherited & rights::DIRECTORY, inherited, fdflags)
+        }
+        Opened::File(node, _) => {
+            let access = if options.write { asked | rights::FILE_WRITE } else { asked };
+            let kind = Kind::File { node, offset: 0, origin: origin.opened() };
+            Descriptor::new(kind, inherited & (rights::FILE | access), 0, fdflags)
+        }
+        Opened::Service(services::Opened::Directory) => {
+            let kind = Kind::Services { origin: Origin::preopen(services::PATH).opened() };
+            Descriptor::new(kind, inherited & rights::DIRECTORY, inherited, fdflags)
+        }
+        Opened::Service(services::Opened::Info(info)) => {
+            let kind = Kind::Info { info, offset: 0 };
+            Descriptor::new(kind, inherited & rights::INFO & !rights::FD_READ | asked, 0, fdflags)
+        }
+        Opened::Service(services::Opened::Dialling(socket)) if fdflags & fdflags::NONBLOCK == 0 => {
+            let sources = [(Source::Socket(socket), Interest::Write)];
+            return Err(Stop::Wait(process.wait_for(None, sources)));
+        }
+        Opened::Service(services::Opened::Connection(socket) | services::Opened::Dialling(socket)) => {
+            process.resume = None;
+            let kind = Kind::Source(Source::Socket(socket));
+            Descriptor::new(kind, inherited & rights::SOCKET | ways, 0, fdflags & fdflags::SOCKET)
+        }
     };
     let opened = process.table.insert(descriptor)?;
     Ok(memory::put_u32(call.memory, opened_fd, opened)?)
+}
+
+/// What `path_open` found.
+enum Opened {
+    File(Node, FileType),
+    Service(services::Opened),
 }
 
 /// What a directory needs for these `oflags`.
@@ -207,10 +296,14 @@ pub(crate) fn path_filestat_get<M: Memory + ?Sized, H: Host + ?Sized>(
 ) -> Result<()> {
     let dir = call.process.base(fd, rights::PATH_FILESTAT_GET)?;
     let follow = follows(flags)?;
-    let attributes = call.at("path_filestat_get", dir, Span::new(path, path_len), |vfs, dir, path| {
-        vfs.attributes_at(dir, path, follow)
-    })?;
-    call.memory.write(stat, &abi::filestat(&attributes))
+    let attributes = call.at_or(
+        "path_filestat_get",
+        dir,
+        Span::new(path, path_len),
+        Process::service_filestat,
+        |vfs, dir, path| Ok(abi::filestat(&vfs.attributes_at(dir, path, follow)?)),
+    )?;
+    call.memory.write(stat, &attributes)
 }
 
 #[expect(clippy::too_many_arguments, reason = "the ABI decides")]
@@ -244,7 +337,8 @@ pub(crate) fn path_readlink<M: Memory + ?Sized, H: Host + ?Sized>(
 ) -> Result<()> {
     memory::check(call.memory, Span::new(bufused, 4))?;
     let dir = call.process.base(fd, rights::PATH_READLINK)?;
-    let target = call.at("path_readlink", dir, Span::new(path, path_len), Vfs::read_link)?;
+    let no_link = |_: &mut _, _: &mut _, _: Entry<'_>| Err(Error::INVAL);
+    let target = call.at_or("path_readlink", dir, Span::new(path, path_len), no_link, Vfs::read_link)?;
     let target = target.as_bytes();
     let used = target.get(..buf_len as usize).unwrap_or(target);
     call.memory.write(buf, used)?;
@@ -293,9 +387,9 @@ pub(crate) fn path_symlink<M: Memory + ?Sized, H: Host + ?Sized>(
 ) -> Result<()> {
     let dir = call.process.base(fd, rights::PATH_SYMLINK)?;
     let (target, path) = (Span::new(old_path, old_path_len), Span::new(new_path, new_path_len));
-    let process = &mut *call.process;
+    let (process, host) = (&mut *call.process, &mut *call.host);
     memory::with_paths(call.memory, target, path, |target, path| {
-        let node = process.enter("path_symlink", dir, path)?;
+        let node = process.enter_files(host, "path_symlink", dir, path)?;
         if target.starts_with('/') {
             return Err(Error::NOTCAPABLE);
         }

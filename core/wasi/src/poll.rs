@@ -9,6 +9,7 @@ use crate::calls::Call;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::memory::{self, Span};
 use crate::outcome::{Step, Stop};
+use crate::resume::Resume;
 use crate::table::Kind;
 use crate::{Clock, Host, Interest, Memory, Process, Source};
 
@@ -33,7 +34,10 @@ pub(crate) fn poll_oneoff<M: Memory + ?Sized, H: Host + ?Sized>(
     nevents: u32,
 ) -> Step<()> {
     let arguments = [subscriptions, events, nsubscriptions, nevents];
-    let start = call.process.poll_start.take().filter(|start| start.arguments == arguments);
+    let start = match call.process.resume.take() {
+        Some(Resume::Poll(start)) if start.arguments == arguments => Some(start),
+        _ => None,
+    };
     if nsubscriptions == 0 || nsubscriptions > SUBSCRIPTIONS_MAX {
         return Err(Error::INVAL.into());
     }
@@ -67,7 +71,9 @@ pub(crate) fn poll_oneoff<M: Memory + ?Sized, H: Host + ?Sized>(
     }
     if count == 0 {
         let monotonic = poll.start(call.host)?;
-        call.process.poll_start = Some(Start { arguments, monotonic });
+        call.process.resume = Some(Resume::Poll(Start { arguments, monotonic }));
+        poll.sources.sort_unstable();
+        poll.sources.dedup();
         let deadline = poll.soonest.map(|(_, deadline)| deadline);
         return Err(Stop::Wait(call.process.wait_for(deadline, poll.sources)));
     }
@@ -116,6 +122,12 @@ impl Subscription {
 
 /// Bytes and `eventrwflags` of something that is ready.
 type Ready = Option<(u64, u16)>;
+
+/// The bytes from a place in a file to its end, which is a hang-up.
+fn left(size: u64, offset: u64) -> (u64, u16) {
+    let left = size.saturating_sub(offset);
+    (left, if left == 0 { HANGUP } else { 0 })
+}
 
 /// What was found so far.
 struct Poll {
@@ -178,9 +190,10 @@ impl Poll {
         interest: Interest,
     ) -> Result<Ready> {
         let descriptor = process.table.get(fd)?;
-        let access = match interest {
-            Interest::Read => rights::FD_READ,
-            Interest::Write => rights::FD_WRITE,
+        let access = match (&descriptor.kind, interest) {
+            (Kind::Source(Source::Listener(_)), Interest::Read) => rights::SOCK_ACCEPT,
+            (_, Interest::Read) => rights::FD_READ,
+            (_, Interest::Write) => rights::FD_WRITE,
         };
         descriptor.require(access | rights::POLL_FD_READWRITE)?;
         match (&descriptor.kind, interest) {
@@ -188,17 +201,18 @@ impl Poll {
                 if let Some(ready) = host.ready(*source, interest) {
                     return Ok(Some((ready.bytes, if ready.hangup { HANGUP } else { 0 })));
                 }
-                if !self.sources.contains(&(*source, interest)) {
-                    self.sources.push((*source, interest));
-                }
+                self.sources.push((*source, interest));
                 Ok(None)
             }
             (Kind::File { node, offset, .. }, Interest::Read) => {
-                let left = process.vfs.attributes(*node)?.size.saturating_sub(*offset);
-                Ok(Some((left, if left == 0 { HANGUP } else { 0 })))
+                Ok(Some(left(process.vfs.attributes(*node)?.size, *offset)))
             }
+            (Kind::Info { info, offset }, Interest::Read) => Ok(Some(left(info.size(), *offset))),
             (Kind::File { .. }, Interest::Write) => Ok(Some((1, 0))),
-            (Kind::Directory { .. } | Kind::ClosedRoot { .. }, _) => Err(Error::BADF),
+            (
+                Kind::Info { .. } | Kind::Directory { .. } | Kind::ClosedRoot { .. } | Kind::Services { .. },
+                _,
+            ) => Err(Error::BADF),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One guest's state, and how it is set up.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use qyv_vfs::{Budget, Error, Node, Result, Vfs};
@@ -9,9 +9,9 @@ use crate::abi::rights;
 use crate::args::Strings;
 use crate::denial::Denials;
 use crate::origin::Origin;
-use crate::poll::Start;
+use crate::resume::Resume;
 use crate::table::{Descriptor, Kind, Table};
-use crate::{Clock, Denial, Interest, Limits, Source, Stream, Token, Wait};
+use crate::{Clock, Denial, Interest, Limits, Listener, Source, Stream, Token, Wait, services};
 
 /// The WASI state of one guest: its files, descriptors, arguments, environment and what it waits for.
 ///
@@ -23,8 +23,10 @@ pub struct Process {
     pub(crate) environ: Strings,
     pub(crate) memory: Budget,
     pub(crate) denials: Denials,
-    /// When a `poll_oneoff` that waits was first called. Any other call forgets it.
-    pub(crate) poll_start: Option<Start>,
+    /// Whether `/svc` is there.
+    pub(crate) services: bool,
+    pub(crate) listeners: Vec<(String, Listener)>,
+    pub(crate) resume: Option<Resume>,
     waits: u64,
     wait: Wait,
 }
@@ -63,8 +65,18 @@ impl Process {
     }
 }
 
-/// Sets up a [`Process`]. Default: no arguments, no environment, no files, standard streams, default limits, unlimited
-/// memory.
+/// The variable that lists the descriptors of the listeners, in the order in which they were added, with commas.
+const LISTEN_FDS: &str = "QYV_LISTEN_FDS";
+/// The variable that lists their names likewise.
+const LISTEN_NAMES: &str = "QYV_LISTEN_NAMES";
+
+/// Whether a variable tells the guest of its listeners.
+pub(crate) fn is_listening_variable(name: &str) -> bool {
+    matches!(name, LISTEN_FDS | LISTEN_NAMES)
+}
+
+/// Sets up a [`Process`]. Default: no arguments, no environment, no files, no services, standard streams, default
+/// limits, unlimited memory.
 #[derive(Default)]
 #[must_use]
 pub struct ProcessBuilder {
@@ -72,6 +84,8 @@ pub struct ProcessBuilder {
     environ: Vec<(String, String)>,
     vfs: Option<Vfs>,
     preopens: Vec<(String, Option<Node>)>,
+    services: bool,
+    listeners: Vec<(String, Listener)>,
     limits: Limits,
     memory: Option<Budget>,
 }
@@ -88,7 +102,8 @@ impl ProcessBuilder {
         self
     }
 
-    /// Adds an environment variable.
+    /// Adds an environment variable. `QYV_LISTEN_FDS` and `QYV_LISTEN_NAMES` are left out: they belong to
+    /// [`listener`](Self::listener).
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environ.push((name.into(), value.into()));
         self
@@ -113,6 +128,19 @@ impl ProcessBuilder {
         self
     }
 
+    /// Says whether the guest may dial any service: then `/svc` is its last preopen, and also `svc` in a preopened `/`.
+    pub fn services(mut self, services: bool) -> Self {
+        self.services = services;
+        self
+    }
+
+    /// Adds a listening socket, whose descriptor follows those of the preopens. All of them are told to the guest in the
+    /// variables `QYV_LISTEN_FDS` and `QYV_LISTEN_NAMES`.
+    pub fn listener(mut self, name: &str, listener: Listener) -> Self {
+        self.listeners.push((name.into(), listener));
+        self
+    }
+
     /// Sets the limits.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -129,14 +157,16 @@ impl ProcessBuilder {
     ///
     /// # Errors
     ///
-    /// `INVAL` when a string holds a NUL, a variable's name is empty or holds `=`, or the limit of descriptors is out
-    /// of range; `OVERFLOW` when arguments or environment pass their limits; `MFILE` when the preopens pass the limit
-    /// of descriptors; `NOMEM` when the budget is exhausted.
+    /// `INVAL` when a string holds a NUL, a variable's name is empty or holds `=`, a listener's name is empty or holds a
+    /// comma, a folder lies where the services are, or the limit of descriptors is out of range; `OVERFLOW` when
+    /// arguments or environment pass their limits; `MFILE` when preopens and listeners pass the limit of descriptors;
+    /// `NOMEM` when the budget is exhausted.
     pub fn build(self) -> Result<Process> {
-        if self.environ.iter().any(|(name, _)| name.is_empty() || name.contains('=')) {
+        let bad_variable = |(name, _): &(String, String)| name.is_empty() || name.contains('=');
+        let bad_listener = |(name, _): &(String, Listener)| name.is_empty() || name.contains(',');
+        if self.environ.iter().any(bad_variable) || self.listeners.iter().any(bad_listener) {
             return Err(Error::INVAL);
         }
-        let environ: Vec<_> = self.environ.iter().map(|(name, value)| [name, "=", value].concat()).collect();
         let memory = self.memory.unwrap_or_else(Budget::unlimited);
         let mut table = Table::new(self.limits.fds, &memory)?;
         for (stream, direction) in [
@@ -152,14 +182,31 @@ impl ProcessBuilder {
             ))?;
         }
         let denials = Denials::new(self.preopens.iter().map(|(path, _)| path.as_str()));
-        for (path, node) in self.preopens {
-            let origin = Origin::preopen(&path);
-            let kind = match node {
-                Some(node) => Kind::Directory { node, origin },
-                None => Kind::ClosedRoot { origin },
-            };
+        let mut preopens: Vec<_> =
+            self.preopens.into_iter().map(|(path, node)| preopened(&path, node)).collect();
+        if self.services {
+            if !denials.services_at_root() {
+                return Err(Error::INVAL);
+            }
+            preopens.push(Kind::Services { origin: Origin::preopen(services::PATH) });
+        }
+        for kind in preopens {
             table.insert(Descriptor::new(kind, rights::DIRECTORY, rights::INHERITING, 0))?;
         }
+        let mut listening = Vec::new();
+        for (_, listener) in &self.listeners {
+            let kind = Kind::Source(Source::Listener(*listener));
+            let fd = table.insert(Descriptor::new(kind, rights::LISTENER, rights::ACCEPTED, 0))?;
+            listening.push(fd.to_string());
+        }
+        let mut environ = self.environ;
+        environ.retain(|(name, _)| !is_listening_variable(name));
+        if !listening.is_empty() {
+            let names: Vec<_> = self.listeners.iter().map(|(name, _)| name.as_str()).collect();
+            environ.push((LISTEN_FDS.into(), listening.join(",")));
+            environ.push((LISTEN_NAMES.into(), names.join(",")));
+        }
+        let environ: Vec<_> = environ.iter().map(|(name, value)| [name, "=", value].concat()).collect();
         Ok(Process {
             vfs: self.vfs.unwrap_or_default(),
             table,
@@ -167,9 +214,20 @@ impl ProcessBuilder {
             environ: Strings::new(&environ)?,
             memory,
             denials,
-            poll_start: None,
+            services: self.services,
+            listeners: self.listeners,
+            resume: None,
             waits: 0,
             wait: Wait::default(),
         })
+    }
+}
+
+/// A folder that is there from the start, or the closed root.
+fn preopened(path: &str, node: Option<Node>) -> Kind {
+    let origin = Origin::preopen(path);
+    match node {
+        Some(node) => Kind::Directory { node, origin },
+        None => Kind::ClosedRoot { origin },
     }
 }

@@ -7,6 +7,7 @@ use qyv_vfs::{Budget, Charge, Error, Node, Result};
 use crate::Source;
 use crate::limits::FDS_MAX;
 use crate::origin::Origin;
+use crate::services::Info;
 
 /// An open thing with what may be done to it.
 #[derive(Debug)]
@@ -42,20 +43,21 @@ impl Descriptor {
     /// The guest path of a preopened directory.
     pub(crate) fn preopened_as(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Directory { origin, .. } | Kind::ClosedRoot { origin } => {
+            Kind::Directory { origin, .. } | Kind::ClosedRoot { origin } | Kind::Services { origin } => {
                 origin.is_preopen().then(|| origin.preopened())
             }
-            Kind::Source(_) | Kind::File { .. } => None,
+            Kind::Source(_) | Kind::File { .. } | Kind::Info { .. } => None,
         }
     }
 
     /// Where it lies, for files and directories.
     pub(crate) fn origin(&self) -> Option<&Origin> {
         match &self.kind {
-            Kind::Directory { origin, .. } | Kind::File { origin, .. } | Kind::ClosedRoot { origin } => {
-                Some(origin)
-            }
-            Kind::Source(_) => None,
+            Kind::Directory { origin, .. }
+            | Kind::File { origin, .. }
+            | Kind::ClosedRoot { origin }
+            | Kind::Services { origin } => Some(origin),
+            Kind::Source(_) | Kind::Info { .. } => None,
         }
     }
 
@@ -83,6 +85,15 @@ pub(crate) enum Kind {
     /// The root of an app that was granted no files.
     ClosedRoot {
         origin: Origin,
+    },
+    /// `/svc`.
+    Services {
+        origin: Origin,
+    },
+    /// The description of a service.
+    Info {
+        info: Info,
+        offset: u64,
     },
 }
 
@@ -168,6 +179,14 @@ impl Table {
         }
         let moved = self.put(from, None);
         Ok(self.put(to, moved))
+    }
+
+    /// Takes all descriptors out; their owner closes what they name.
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Descriptor> + use<> {
+        self.taken.clear();
+        let slots = core::mem::take(&mut self.slots);
+        self.charge.shrink(u64::MAX);
+        slots.into_iter().flatten()
     }
 
     fn put(&mut self, fd: u32, descriptor: Option<Descriptor>) -> Option<Descriptor> {

@@ -8,7 +8,7 @@ use crate::support::*;
 use crate::{at, call};
 
 /// The bytes that a listing with a buffer of this size gives.
-fn list(guest: &mut Guest, fd: i32, size: i32, cookie: i64) -> Vec<u8> {
+pub(crate) fn list(guest: &mut Guest, fd: i32, size: i32, cookie: i64) -> Vec<u8> {
     guest.put(DATA, &vec![0xEE; 1024]);
     call!(guest, fd_readdir, fd, DATA, size, cookie, RESULT).unwrap();
     let used = guest.u32(RESULT) as usize;
@@ -21,7 +21,7 @@ fn list(guest: &mut Guest, fd: i32, size: i32, cookie: i64) -> Vec<u8> {
 }
 
 /// The whole entries in such bytes: cookie, inode, type, name.
-fn entries(mut bytes: &[u8]) -> Vec<(u64, u64, u8, String)> {
+pub(crate) fn entries(mut bytes: &[u8]) -> Vec<(u64, u64, u8, String)> {
     let mut found = Vec::new();
     while bytes.len() >= 24 {
         let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());

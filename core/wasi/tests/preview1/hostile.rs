@@ -112,7 +112,8 @@ fn nothing_panics_and_a_fault_changes_nothing() {
 /// Makes some hundred calls and returns how many were `FAULT`.
 fn attack(seed: u64) -> u64 {
     let mut random = Random::new(seed);
-    let mut guest = Guest::new(seed.is_multiple_of(2));
+    let mut guest = Guest::networked(seed.is_multiple_of(2));
+    guest.host.network.backlog.insert(WEB, 1000);
     guest.host.stdin.push_back(vec![b'x'; 1000]);
     guest.host.stdout_room = 5000;
     let mut faults = 0;
@@ -131,6 +132,8 @@ fn attack(seed: u64) -> u64 {
         }
     }
     guest.memory.assert_guards();
+    guest.process.close_all(&mut guest.host);
+    assert_eq!(guest.host.network.held(), 0, "a connection stayed open (seed {seed})");
     faults
 }
 
@@ -140,10 +143,20 @@ fn prepare(guest: &mut Guest, random: &mut Random) {
         let word = if random.below(3) == 0 { random.bits() as i32 } else { i32::any(random) };
         guest.put(at, &word.to_le_bytes());
     }
-    for (at, name) in [(TEXT, "a/b/../c"), (MORE_TEXT, "a\0\u{e9}"), (DATA, "./svc/x")] {
+    for (at, name) in [
+        (TEXT, "a/b/../c"),
+        (MORE_TEXT, "a\0\u{e9}"),
+        (DATA, random.pick(&["./svc/x", "logger/8", "svc/logger"])),
+    ] {
         guest.put(at, name.as_bytes());
     }
     let name = random.pick(&["a", "b", "a/b", "c"]);
     let _ = guest.open(name, random.pick(&[CREAT, DIRECTORY, CREAT | TRUNC]), BOTH);
+    let number = guest.host.network.connections.len() as u32;
+    if guest.open_with(SVC, "logger", 0, BOTH, NONBLOCK).is_ok() {
+        guest.peer(number).incoming.extend([b'x'; 100]);
+        guest.peer(number).room = random.below(100) as usize;
+        guest.host.network.services.get_mut("logger").unwrap().slow = random.below(2) == 0;
+    }
     let _ = crate::at!(guest, path_create_directory, ROOT, name);
 }

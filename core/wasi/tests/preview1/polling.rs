@@ -9,13 +9,13 @@ const SUBSCRIPTIONS: i32 = 2048;
 const EVENTS: i32 = DATA;
 
 #[derive(Clone, Copy)]
-enum On {
+pub(crate) enum On {
     Clock(u32, u64, u16),
     Read(i32),
     Write(i32),
 }
 
-fn poll(guest: &mut Guest, on: &[On]) -> Outcome {
+pub(crate) fn poll(guest: &mut Guest, on: &[On]) -> Outcome {
     for (index, on) in on.iter().enumerate() {
         let at = SUBSCRIPTIONS + 48 * index as i32;
         guest.put(at, &[0; 48]);
@@ -37,7 +37,7 @@ fn poll(guest: &mut Guest, on: &[On]) -> Outcome {
 }
 
 /// Subscription, error, type, bytes, flags of each event.
-fn events(guest: &mut Guest, on: &[On]) -> Vec<(u64, u16, u8, u64, u16)> {
+pub(crate) fn events(guest: &mut Guest, on: &[On]) -> Vec<(u64, u16, u8, u64, u16)> {
     done(poll(guest, on)).unwrap();
     let event = |index: i32| {
         let at = EVENTS + 32 * index;

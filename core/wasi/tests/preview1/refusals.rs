@@ -7,7 +7,7 @@ use crate::support::*;
 use crate::{at, call};
 
 /// What was recorded: call, on what, which right, how often.
-fn denials(guest: &Guest) -> Vec<(&'static str, &str, Right, u64)> {
+pub(crate) fn denials(guest: &Guest) -> Vec<(&'static str, &str, Right, u64)> {
     guest.process.denials().iter().map(|d| (d.call, d.what.as_str(), d.right.clone(), d.times)).collect()
 }
 

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use qyv_vfs::{Access, Budget, MemFs, MemFsOptions, Vfs};
 use qyv_wasi::{
-    Clock, Errno, Error, Host, Interest, Limits, Memory, Outcome, Process, ProcessBuilder, Readiness, Result,
-    Source, Stream, StreamKind, Wait,
+    Clock, Direction, Errno, Error, Host, Interest, Limits, Listener, Memory, Outcome, Process,
+    ProcessBuilder, Readiness, Result, Socket, Source, Stream, StreamKind, Wait,
 };
+
+use crate::network::{Connection, Network, Service};
 
 pub(crate) const FD_READ: i64 = 1 << 1;
 pub(crate) const FD_WRITE: i64 = 1 << 6;
@@ -24,6 +26,11 @@ pub(crate) const NONBLOCK: i32 = 4;
 pub(crate) const ROOT: i32 = 3;
 /// The second preopen: `/ro`, the same kind, read-only.
 pub(crate) const READ_ONLY: i32 = 4;
+
+/// `/svc`, and the listener `web` after it, in [`Guest::networked`].
+pub(crate) const SVC: i32 = 5;
+pub(crate) const LISTENER: i32 = 6;
+pub(crate) const WEB: Listener = Listener(7);
 
 /// Where results are written, and where strings and buffers go.
 pub(crate) const RESULT: i32 = 16;
@@ -100,6 +107,7 @@ pub(crate) struct Script {
     pub(crate) reads: u32,
     pub(crate) yields: u32,
     pub(crate) random_calls: u32,
+    pub(crate) network: Network,
 }
 
 impl Host for Script {
@@ -155,7 +163,10 @@ impl Host for Script {
         if stream == Stream::Stdin { StreamKind::Terminal } else { StreamKind::Pipe }
     }
 
-    fn ready(&mut self, _source: Source, interest: Interest) -> Option<Readiness> {
+    fn ready(&mut self, source: Source, interest: Interest) -> Option<Readiness> {
+        if !matches!(source, Source::Stream(_)) {
+            return self.network.ready(source, interest);
+        }
         match interest {
             Interest::Read => match self.stdin.front() {
                 Some(piece) => Some(Readiness { bytes: piece.len() as u64, hangup: false }),
@@ -169,6 +180,47 @@ impl Host for Script {
 
     fn yield_now(&mut self) {
         self.yields += 1;
+    }
+
+    fn service(&mut self, name: &str, _port: Option<u16>) -> Result<()> {
+        self.network.service(name).map(drop)
+    }
+
+    fn services(&mut self) -> Vec<String> {
+        self.network.names()
+    }
+
+    fn service_info(&mut self, name: &str) -> Result<String> {
+        self.network.service(name).map(|_| format!(r#"{{"name":"{name}"}}"#))
+    }
+
+    fn dial(&mut self, name: &str, port: Option<u16>, direction: Direction) -> Result<Socket> {
+        self.network.dial(name, port, direction)
+    }
+
+    fn connected(&mut self, socket: Socket) -> Result<()> {
+        self.network.open(socket.0).failure.map_or(Ok(()), Err)
+    }
+
+    fn accept(&mut self, listener: Listener) -> Result<Socket> {
+        self.network.accept(listener)
+    }
+
+    fn receive(&mut self, socket: Socket, into: &mut [u8], peek: bool) -> Result<usize> {
+        self.network.receive(socket, into, peek)
+    }
+
+    fn send(&mut self, socket: Socket, from: &[u8]) -> Result<usize> {
+        self.network.send(socket, from)
+    }
+
+    fn shutdown(&mut self, socket: Socket, direction: Direction) -> Result<()> {
+        self.network.open(socket.0).shut.push(direction);
+        Ok(())
+    }
+
+    fn close(&mut self, source: Source) {
+        self.network.close(source);
     }
 }
 
@@ -218,6 +270,26 @@ impl Guest {
         let builder = more(builder).limits(Limits::with_fds(fds)).memory_budget(budget.clone());
         let host = Script { stdout_room: usize::MAX, ..Script::default() };
         Self { process: builder.build().unwrap(), memory: Flat::new(lend), host, inodes, budget }
+    }
+
+    /// With the services `logger` (granted) and `secret` (not), a grant for `ghost`, which is unknown, and a listener.
+    pub(crate) fn networked(lend: bool) -> Self {
+        let mut guest = Self::with(lend, 64, |builder| builder.services(true).listener("web", WEB));
+        let network = &mut guest.host.network;
+        network.granted = vec!["ghost", "logger"];
+        network.services.insert("logger", Service::default());
+        network.services.insert("secret", Service::default());
+        guest
+    }
+
+    /// Dials both ways.
+    pub(crate) fn dial(&mut self, path: &str) -> Result<i32> {
+        self.open_with(SVC, path, 0, BOTH, 0)
+    }
+
+    /// Connection `number` as the other side has it.
+    pub(crate) fn peer(&mut self, number: u32) -> &mut Connection {
+        self.host.network.open(number)
     }
 
     pub(crate) fn put(&mut self, at: i32, bytes: &[u8]) {
@@ -399,6 +471,9 @@ pub(crate) fn checked(returned: impl Returned) -> Result<()> {
         Error::ACCES,
         Error::AGAIN,
         Error::BADF,
+        Error::CONNABORTED,
+        Error::CONNREFUSED,
+        Error::CONNRESET,
         Error::EXIST,
         Error::FAULT,
         Error::FBIG,
@@ -444,6 +519,17 @@ pub(crate) fn both(test: impl Fn(&mut Guest)) {
         let mut guest = Guest::new(lend);
         test(&mut guest);
         guest.memory.assert_guards();
+    }
+}
+
+/// As [`both`], with services and a listener.
+pub(crate) fn both_networked(test: impl Fn(&mut Guest)) {
+    for lend in [true, false] {
+        let mut guest = Guest::networked(lend);
+        test(&mut guest);
+        guest.memory.assert_guards();
+        guest.process.close_all(&mut guest.host);
+        assert_eq!(guest.host.network.held(), 0, "a connection stayed open");
     }
 }
 

@@ -71,7 +71,8 @@ pub(crate) fn run(engine: &Engine, component: &Component, start: Start<'_>) -> R
 }
 
 fn config(parts: Parts, stdio: Stdio, interrupt: &Interrupt) -> ComponentConfig {
-    let Parts { args, env, vfs, preopens, fds } = parts;
+    // Whoever starts a component here grants it neither services nor listeners.
+    let Parts { args, env, vfs, preopens, fds, services: _, listeners: _ } = parts;
     let stdin: Box<dyn StdinStream + Sync> =
         if stdio.stdin { Box::new(HostStdin) } else { Box::new(tokio::io::empty()) };
     ComponentConfig {
