@@ -77,6 +77,22 @@ const RULES: &[Rule] = &[
         ours: &["qyv-spec"],
         theirs: Theirs::AllBut(&["wasmtime", "wasmtime-wasi", "tokio", "clap", "miette"]),
     },
+    // Runs guests for the daemon, whose state it does not know.
+    Rule {
+        name: "qyvol-worker",
+        folder: "host/worker",
+        ours: &[
+            "qyv-spec",
+            "qyv-vfs",
+            "qyv-wasi",
+            "qyv-svc",
+            "qyv-sched",
+            "qyvol-fs",
+            "qyvol-engine",
+            "qyvol-protocol",
+        ],
+        theirs: Theirs::AllBut(ENGINES),
+    },
     Rule {
         name: "qyvol",
         folder: "host/cli",

@@ -1,0 +1,191 @@
+use std::future::poll_fn;
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::channel;
+
+use qyv_sched::{FairQueue, Fifo, Weight};
+
+use super::*;
+
+/// An executor whose tasks look at a counter to learn that they are to give up their thread.
+struct Bench {
+    executor: Executor,
+    epoch: Arc<AtomicU64>,
+}
+
+impl Bench {
+    fn new(scheduler: Box<dyn Scheduler + Send>, threads: usize) -> Self {
+        let epoch = Arc::new(AtomicU64::new(0));
+        let bump = Arc::clone(&epoch);
+        let executor = Executor::start(
+            scheduler,
+            threads,
+            move || {
+                bump.fetch_add(1, Ordering::SeqCst);
+            },
+            || (),
+        )
+        .unwrap();
+        Self { executor, epoch }
+    }
+
+    fn fair(threads: usize) -> Self {
+        Self::new(Box::new(FairQueue::new(threads)), threads)
+    }
+
+    fn group(&self, weight: u16) -> GroupId {
+        self.executor.add_group(Share { weight: Weight::new(weight).unwrap(), quota: None }).unwrap()
+    }
+
+    /// A task that computes for ever, giving up its thread when asked.
+    fn hog(&self, group: GroupId) -> (Task, Arc<Meter>) {
+        let (meter, epoch) = (Arc::new(Meter::default()), Arc::clone(&self.epoch));
+        let work = poll_fn(move |context| {
+            let seen = epoch.load(Ordering::SeqCst);
+            while epoch.load(Ordering::SeqCst) == seen {
+                std::hint::spin_loop();
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        });
+        (self.executor.spawn(group, Arc::clone(&meter), work).unwrap(), meter)
+    }
+}
+
+/// The shares of processor time that hogs of the weights 1, 2 and 4 got on one thread.
+fn shares(scheduler: Box<dyn Scheduler + Send>) -> [f64; 3] {
+    let bench = Bench::new(scheduler, 1);
+    let hogs = [100, 200, 400].map(|weight| bench.hog(bench.group(weight)));
+    std::thread::sleep(Duration::from_millis(700));
+    let used = hogs.map(|(_, meter)| meter.used() as f64);
+    let sum: f64 = used.iter().sum();
+    used.map(|used| used / sum)
+}
+
+#[test]
+fn weights_share_the_processor_and_a_plain_queue_would_not() {
+    let close = |shares: [f64; 3]| {
+        shares.iter().zip([1.0, 2.0, 4.0]).all(|(share, weight)| (share - weight / 7.0).abs() < 0.05)
+    };
+    let fair = shares(Box::new(FairQueue::new(1)));
+    assert!(close(fair), "{fair:?}");
+    let plain = shares(Box::new(Fifo::new()));
+    assert!(!close(plain), "{plain:?}");
+}
+
+#[test]
+fn a_task_that_is_killed_is_dropped_whether_it_runs_or_waits() {
+    let bench = Bench::fair(2);
+    let group = bench.group(100);
+    let (dropped, drops) = channel();
+    let guard = |name: &'static str| {
+        struct OnDrop(&'static str, std::sync::mpsc::Sender<&'static str>);
+        impl Drop for OnDrop {
+            fn drop(&mut self) {
+                let _ = self.1.send(self.0);
+            }
+        }
+        OnDrop(name, dropped.clone())
+    };
+    let waits = guard("waits");
+    let waiting = bench
+        .executor
+        .spawn(group, Arc::default(), async move {
+            let _held = waits;
+            std::future::pending::<()>().await;
+        })
+        .unwrap();
+    let (runs, epoch) = (guard("runs"), Arc::clone(&bench.epoch));
+    let running = bench
+        .executor
+        .spawn(group, Arc::default(), async move {
+            let _held = runs;
+            poll_fn(|context| {
+                let seen = epoch.load(Ordering::SeqCst);
+                while epoch.load(Ordering::SeqCst) == seen {}
+                context.waker().wake_by_ref();
+                Poll::<()>::Pending
+            })
+            .await;
+        })
+        .unwrap();
+    waiting.kill();
+    assert_eq!(drops.recv_timeout(Duration::from_secs(10)), Ok("waits"));
+    running.kill();
+    assert_eq!(drops.recv_timeout(Duration::from_secs(10)), Ok("runs"));
+    // Once more is harmless.
+    waiting.kill();
+    let held = guard("at the end");
+    let last = bench.executor.spawn(group, Arc::default(), async move {
+        let _held = held;
+        std::future::pending::<()>().await;
+    });
+    drop(bench);
+    assert_eq!(drops.recv_timeout(Duration::from_secs(10)), Ok("at the end"));
+    drop(last);
+}
+
+#[test]
+fn no_wake_up_is_lost_between_tasks() {
+    let bench = Bench::fair(2);
+    let (sender, mut receivers) = (Arc::new(Mutex::new([None::<Waker>, None])), Vec::new());
+    // Two tasks that hand a ball to each other, on two threads.
+    let ball = Arc::new(AtomicU64::new(0));
+    for me in 0..2u64 {
+        let (ball, wakers) = (Arc::clone(&ball), Arc::clone(&sender));
+        let (done, receiver) = channel();
+        receivers.push(receiver);
+        let group = bench.group(100);
+        let work = poll_fn(move |context| {
+            let mut wakers = wakers.lock().unwrap();
+            let at = ball.load(Ordering::SeqCst);
+            if at >= 20_000 {
+                let _ = done.send(());
+                if let Some(waker) = wakers[1 - me as usize].take() {
+                    waker.wake();
+                }
+                return Poll::Ready(());
+            }
+            if at % 2 == me {
+                ball.fetch_add(1, Ordering::SeqCst);
+                if let Some(waker) = wakers[1 - me as usize].take() {
+                    waker.wake();
+                }
+            }
+            wakers[me as usize] = Some(context.waker().clone());
+            Poll::Pending
+        });
+        assert!(bench.executor.spawn(group, Arc::default(), work).is_some());
+    }
+    for receiver in receivers {
+        receiver.recv_timeout(Duration::from_secs(60)).unwrap();
+    }
+}
+
+#[test]
+fn a_panic_in_one_task_leaves_the_others() {
+    let bench = Bench::fair(1);
+    let group = bench.group(100);
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let broken = bench.executor.spawn(group, Arc::default(), async { panic!("on purpose") });
+    let (done, receiver) = channel();
+    let sound = bench.executor.spawn(group, Arc::default(), async move {
+        let _ = done.send(());
+    });
+    let heard = receiver.recv_timeout(Duration::from_secs(10));
+    std::panic::set_hook(hook);
+    assert_eq!(heard, Ok(()));
+    assert!(broken.is_some() && sound.is_some());
+}
+
+#[test]
+fn a_quota_is_held_and_renewed() {
+    let bench = Bench::fair(1);
+    let share = Share { weight: Weight::new(100).unwrap(), quota: qyv_sched::Quota::thousandths(200) };
+    let (_task, meter) = bench.hog(bench.executor.add_group(share).unwrap());
+    let start = Instant::now();
+    std::thread::sleep(Duration::from_millis(1050));
+    let part = meter.used() as f64 / start.elapsed().as_nanos() as f64;
+    // A period may just have begun, a slice may end late, and others may keep the processor busy.
+    assert!((0.02..0.3).contains(&part), "{part}");
+}
