@@ -312,7 +312,7 @@ fn only<M: Memory + ?Sized>(memory: &mut M, vector: Vector) -> Result<Option<(Sp
     if vector.count != 1 {
         return Ok(None);
     }
-    let span = iovec(memory, vector.at, 0)?;
+    let span = vector.entry(memory, 0)?;
     Ok(memory.bytes().map(|bytes| (span, bytes)))
 }
 

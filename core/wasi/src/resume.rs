@@ -34,6 +34,7 @@ pub(crate) struct Dial {
 
 impl Process {
     /// At the begin of every call: drops what another function left that waited and was never re-entered.
+    #[inline]
     pub(crate) fn begin<H: Host + ?Sized>(&mut self, host: &mut H, call: &str) {
         let waited = match &self.resume {
             None => return,

@@ -218,20 +218,19 @@ impl Process {
         direction: Direction,
     ) -> Result<Opened> {
         let same = |dial: &Dial| dial.name == name && dial.port == port && dial.direction == direction;
-        let dial = match self.resume.take() {
-            Some(Resume::Dial(dial)) if same(&dial) => dial,
+        let socket = match self.resume.take() {
+            Some(Resume::Dial(dial)) if same(&dial) => dial.socket,
             other => {
                 self.resume = other;
                 self.forget(host);
                 let socket = host.dial(name, port, direction);
-                Dial { name: name.into(), port, direction, socket: self.told(name, socket)? }
+                self.told(name, socket)?
             }
         };
-        let socket = dial.socket;
         match host.connected(socket) {
             Ok(()) => Ok(Opened::Connection(socket)),
             Err(Error::AGAIN) => {
-                self.resume = Some(Resume::Dial(dial));
+                self.resume = Some(Resume::Dial(Dial { name: name.into(), port, direction, socket }));
                 Ok(Opened::Dialling(socket))
             }
             Err(error) => {

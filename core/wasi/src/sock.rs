@@ -54,8 +54,7 @@ pub(crate) fn sock_accept<M: Memory + ?Sized, H: Host + ?Sized>(
     accepted_fd: u32,
 ) -> Step<()> {
     let process = &mut *call.process;
-    if !matches!(process.table.get(fd), Ok(Descriptor { kind: Kind::Source(source), .. }) if !matches!(source, Source::Stream(_)))
-    {
+    if process.socket(fd, 0).is_err() {
         process.denials.record("sock_accept", format!("descriptor {fd}"), Right::Listen);
     }
     let (listener, own, inherited) = process.listener(fd)?;
