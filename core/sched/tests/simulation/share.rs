@@ -1,7 +1,7 @@
 //! Who gets how much.
 
 use proptest::prelude::*;
-use qyv_sched::{FairQueue, Fifo, SLICE_NS, Scheduler};
+use qyv_sched::{FairQueue, Fifo, Outcome, SLICE_NS, Scheduler, TaskId, Wake};
 
 use crate::cases;
 use crate::machine::{Habit, MS, Machine, S, US, weight};
@@ -138,16 +138,60 @@ fn who_slept_for_long_has_saved_nothing() {
 }
 
 #[test]
+fn turns_too_short_for_the_clock_starve_nobody() {
+    let (mut queue, [_, hog]) = woken(1, [1, 1]);
+    let hog = hog[0];
+    let mut turns_of_hog = 0;
+    for _ in 0..10_000 {
+        let picked = queue.pick(0).unwrap();
+        turns_of_hog += u32::from(picked.task == hog);
+        queue.charge(picked.task, if picked.task == hog { MS } else { 0 }, Outcome::Runnable, 0);
+    }
+    assert!(turns_of_hog >= 9, "{turns_of_hog}");
+}
+
+#[test]
 fn what_was_used_while_all_was_idle_is_no_debt() {
     let mut machine = Machine::new(1, FairQueue::new(1));
-    let (first, second) = (machine.app(weight(1)), machine.app(weight(100)));
+    let (first, second) = (machine.app(weight(100)), machine.app(weight(100)));
     // Two seconds in one turn, because it called something that does not yield.
-    machine.task(first, Habit { run_ns: 2 * S, sleep_ns: Some(MS), overrun_ns: 2 * S });
-    machine.run_until(2 * S);
-    machine.set_share(first, weight(100));
-    machine.task_at(second, Habit::HOG, 2 * S + 2 * MS);
+    let long = machine.task(first, Habit { run_ns: 2 * S, sleep_ns: Some(MS), overrun_ns: 2 * S });
+    machine.task_at(second, Habit::HOG, 2 * S + MS / 2);
     machine.run_until(2 * S + 20 * MS);
-    assert!(machine.runs(0) || machine.tasks[0].turns > 1, "it is not made to wait for two seconds");
+    assert!(machine.tasks[long].turns > 1, "it is not made to wait for two seconds");
+}
+
+/// A queue with groups of so many tasks, all woken.
+fn woken<const N: usize>(processors: usize, tasks: [usize; N]) -> (FairQueue, [Vec<TaskId>; N]) {
+    let mut queue = FairQueue::new(processors);
+    let ids = tasks.map(|tasks| {
+        let group = queue.add_group(weight(100)).unwrap();
+        let ids: Vec<TaskId> = (0..tasks).map(|_| queue.add_task(group).unwrap()).collect();
+        assert!(ids.iter().all(|&id| queue.wake(id, 0) == Wake::Queued));
+        ids
+    });
+    (queue, ids)
+}
+
+#[test]
+fn two_processors_pick_two_groups() {
+    let (mut queue, [crowd, single]) = woken(2, [5, 1]);
+    assert_eq!(queue.pick(0).map(|picked| picked.task), Some(crowd[0]));
+    assert_eq!(queue.pick(0).map(|picked| picked.task), Some(single[0]));
+}
+
+#[test]
+fn at_equal_tags_a_sleeper_comes_first() {
+    let (mut queue, loops) = woken(1, [1, 1]);
+    let group = queue.add_group(weight(100)).unwrap();
+    let sleeper = queue.add_task(group).unwrap();
+    for _ in 0..2 {
+        let task = queue.pick(0).unwrap().task;
+        queue.charge(task, MS, Outcome::Runnable, 0);
+    }
+    assert_eq!(queue.pick(0).map(|picked| picked.task), Some(loops[0][0]));
+    assert_eq!(queue.wake(sleeper, 0), Wake::Queued);
+    assert_eq!(queue.pick(0).map(|picked| picked.task), Some(sleeper));
 }
 
 proptest! {
