@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use super::{Missing, debian};
 use crate::shell::{cargo, program, run, text, which};
@@ -46,7 +46,7 @@ pub(super) fn install() -> Vec<Missing> {
             continue;
         }
         println!("setup: adding the target `{target}`");
-        if let Err(error) = run(&mut program("rustup", &format!("target add {target}"))) {
+        if let Err(error) = add_target(target) {
             println!("setup: {error:#}");
             if target == GUEST_TARGET && fall_back() {
                 continue;
@@ -64,6 +64,16 @@ pub(super) fn install() -> Vec<Missing> {
         }
     }
     missing
+}
+
+/// Adds a target by rustup. That it says so is not enough: it goes by its own list, not by what lies in the folder.
+fn add_target(target: &str) -> Result<()> {
+    run(&mut program("rustup", &format!("target add {target}")))?;
+    ensure!(
+        has_target(target),
+        "rustup has `{target}` on its list and not in its folder; `rustup target remove {target}` mends the list"
+    );
+    Ok(())
 }
 
 /// How preview-1 modules can be built.
@@ -117,7 +127,9 @@ fn fall_back() -> bool {
         "setup: falling back on Debian's Rust, which builds the standard library for `{GUEST_TARGET}` itself"
     );
     if let Err(error) = debian::install_packages(FALLBACK_PACKAGES) {
-        println!("setup: {error:#}");
+        println!(
+            "setup: {error:#}; Debian 12 and later have these packages, with `main` of its security updates"
+        );
     }
     guest_toolchain().is_ok()
 }
