@@ -1,9 +1,9 @@
-//! A folder of the host ([`Folder`]) as a file system of the guest ([`DiskFs`]), and a second wall round the process that serves
-//! it ([`landlock`]).
+//! A folder of the host ([`Folder`]) as a file system of the guest ([`DiskFs`]), and a second wall round the process
+//! that serves it ([`landlock`]).
 //!
 //! It knows no manifest, no grant and no guest path: the mount table of `qyv-vfs` decides what is mounted where and
-//! what is read-only. On Linux it speaks to the kernel directly (rustix); elsewhere [`DiskFs::open`] answers
-//! `Unsupported`.
+//! what is read-only. On Linux it speaks to the kernel directly (rustix), elsewhere through cap-std. The feature
+//! `portable` offers the latter on Linux too, under a name of its own, for tests.
 //!
 //! Principles, in this order:
 //!
@@ -23,3 +23,9 @@ mod sys;
 
 pub use options::{DiskFsOptions, DiskQuota};
 pub use sys::{DiskFs, Folder};
+
+/// The file system of hosts other than Linux, on every host. For tests.
+#[cfg(feature = "portable")]
+pub mod portable {
+    pub use crate::sys::portable::{DiskFs, Folder};
+}

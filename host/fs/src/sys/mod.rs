@@ -1,9 +1,15 @@
-//! The file system of each host. Every module defines the same names.
+//! The file system of each host. Every module of a host defines the same names.
 
+mod component;
+#[cfg(unix)]
+mod errno;
+mod growth;
 #[cfg(target_os = "linux")]
 mod linux;
-#[cfg(not(target_os = "linux"))]
-mod portable;
+#[cfg(any(not(target_os = "linux"), feature = "portable"))]
+pub(crate) mod portable;
+mod quota;
+mod slab;
 
 #[cfg(target_os = "linux")]
 pub use linux::{DiskFs, Folder};

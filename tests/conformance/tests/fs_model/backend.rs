@@ -8,7 +8,7 @@ use qyv_vfs::{
     Access, Attributes, Budget, Clock, Error, FileSystem, FileType, MemFs, MemFsOptions, Node, OpenOptions,
     Overlay, Result, Vfs,
 };
-use qyvol_fs::{DiskFs, DiskFsOptions};
+use qyvol_fs::{DiskFs, DiskFsOptions, portable};
 
 use crate::model::Ino;
 use crate::ops::{FILE_BYTES_MAX, Op, SLOTS};
@@ -74,6 +74,11 @@ impl Backend {
 
     pub(crate) fn disk_by_components(folder: &Path) -> Self {
         Self::new("disk by components", Box::new(disk(folder).without_path_resolution()))
+    }
+
+    pub(crate) fn portable_disk(folder: &Path) -> Self {
+        let disk = portable::DiskFs::open(folder, disk_options()).expect("opening the folder");
+        Self::new("portable disk", Box::new(disk))
     }
 
     pub(crate) fn overlay(folder: &Path, budgets: &Budgets) -> Self {
@@ -243,6 +248,9 @@ impl Backend {
 }
 
 fn disk(folder: &Path) -> DiskFs {
-    let options = DiskFsOptions { max_file: FILE_BYTES_MAX, ..DiskFsOptions::default() };
-    DiskFs::open(folder, options).expect("opening the folder")
+    DiskFs::open(folder, disk_options()).expect("opening the folder")
+}
+
+fn disk_options() -> DiskFsOptions {
+    DiskFsOptions { max_file: FILE_BYTES_MAX, ..DiskFsOptions::default() }
 }

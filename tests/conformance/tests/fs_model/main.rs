@@ -44,13 +44,14 @@ fn fail<T>(message: String) -> Checked<T> {
 #[test]
 fn every_file_system_does_as_the_model() {
     let tested = runner().run(&(population(), sequence()), |(population, sequence)| {
-        let folders = [(); 3].map(|()| tempfile::tempdir().expect("a folder"));
-        let [disk, slow, lower] = folders.each_ref().map(tempfile::TempDir::path);
+        let folders = [(); 4].map(|()| tempfile::tempdir().expect("a folder"));
+        let [disk, slow, portable, lower] = folders.each_ref().map(tempfile::TempDir::path);
         let mut model = Reference::new();
         let mut backends = vec![
             Backend::memory(&Budgets::unlimited()),
             Backend::disk("disk", disk),
             Backend::disk_by_components(slow),
+            Backend::portable_disk(portable),
         ];
 
         let mut below = Backend::disk("lower", lower);

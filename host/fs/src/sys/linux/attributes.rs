@@ -3,7 +3,7 @@
 use qyv_vfs::{Attributes, Error, FileType, Result, SetTime, Times};
 use rustix::fs::{FileType as HostType, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 
-use super::slab::FileId;
+use crate::sys::quota::FileId;
 
 const NANOSECONDS: u64 = 1_000_000_000;
 

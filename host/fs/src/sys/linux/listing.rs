@@ -6,8 +6,8 @@ use qyv_vfs::{DirEntry, FileType, ReadDir, Result};
 use rustix::fs::{Dir, DirEntry as HostEntry, FileType as HostType, Mode, OFlags};
 
 use super::attributes::{kind, served};
-use super::errno::{call, error};
 use super::resolve::stat_name;
+use crate::sys::errno::{call, error};
 
 /// A reader of one directory that goes on where it stopped.
 ///

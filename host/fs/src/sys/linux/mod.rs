@@ -1,16 +1,14 @@
 //! Linux: the kernel's own calls, one or two for each operation.
 
 mod attributes;
-mod errno;
 mod folder;
+mod handle;
 mod listing;
 mod names;
 mod open;
-mod quota;
 mod resolve;
-mod slab;
 mod transfer;
-mod write;
+mod usage;
 
 use std::io;
 use std::num::NonZeroU64;
@@ -24,12 +22,15 @@ use qyv_vfs::{
 use rustix::fs::{AtFlags, Mode, OFlags};
 
 use crate::DiskFsOptions;
-use errno::call;
+use crate::sys::component::component;
+use crate::sys::errno::call;
+use crate::sys::growth::{Limits, reservable};
+use crate::sys::quota::FileId;
+use crate::sys::slab::Slab;
 pub use folder::Folder;
+use handle::{Open, Role};
 use listing::Listing;
-use quota::Quota;
-use resolve::{Place, component};
-use slab::{Open, Role, Slab};
+use resolve::Place;
 
 /// A folder of the host as a file system.
 ///
@@ -39,11 +40,10 @@ use slab::{Open, Role, Slab};
 ///
 /// Calls wait for the disk.
 pub struct DiskFs {
-    slab: Slab,
+    slab: Slab<Open>,
     /// Whether the kernel resolves whole paths; if not, the mount table walks.
     resolves: bool,
-    max_file: u64,
-    quota: Option<Quota>,
+    limits: Limits,
 }
 
 impl DiskFs {
@@ -63,14 +63,10 @@ impl DiskFs {
     ///
     /// As [`open`](Self::open).
     pub fn new(folder: Folder, options: DiskFsOptions) -> io::Result<Self> {
-        let quota = options.quota.map(|limits| Quota::count(folder.as_fd(), limits)).transpose()?;
+        let limits = Limits::new(options, || usage::usage(folder.as_fd()))?;
         let resolves = resolve::kernel_resolves(folder.as_fd());
-        Ok(Self {
-            slab: Slab::new(folder.into_fd()),
-            resolves,
-            max_file: options.max_file.min(i64::MAX.unsigned_abs()),
-            quota,
-        })
+        let slab = Slab::new(Open::new(folder.into_fd(), Role::Path));
+        Ok(Self { slab, resolves, limits })
     }
 
     /// Makes the mount table walk paths component by component even where the kernel could resolve them, as on a
@@ -92,14 +88,32 @@ impl DiskFs {
 
     fn open_place(&mut self, dir: Handle, place: Place<'_>, options: &OpenOptions) -> Result<Opened> {
         let dir = self.slab.get(dir)?.fd();
-        let (open, kind) = open::open(dir, place, options, self.quota.as_mut())?;
+        let (open, kind) = open::open(dir, place, options, &mut self.limits)?;
         Ok(Opened { handle: self.slab.insert(open)?, kind })
+    }
+
+    /// Whether any handle has this file open.
+    fn holds(&self, file: FileId) -> bool {
+        self.slab.values().any(|open| open.holds(file))
+    }
+
+    /// A handle was closed: a file that has no name is gone with its last one.
+    fn closed(&mut self, open: &Open) {
+        if self.limits.quota.is_some()
+            && let Role::File { id: Some(id), .. } = open.role
+            && !self.holds(id)
+            && let Ok(found) = resolve::stat(open.fd())
+            && found.st_nlink == 0
+            && let Some(quota) = &mut self.limits.quota
+        {
+            quota.give_back_file(attributes::size(&found));
+        }
     }
 }
 
 impl FileSystem for DiskFs {
     fn root(&self) -> Handle {
-        Slab::ROOT
+        Slab::<Open>::ROOT
     }
 
     fn lookup(&mut self, dir: Handle, name: &str) -> Result<Handle> {
@@ -149,19 +163,20 @@ impl FileSystem for DiskFs {
     }
 
     fn write_at(&mut self, file: Handle, offset: u64, buffers: &[&[u8]]) -> Result<usize> {
-        self.write_file(file, offset, buffers)
+        self.limits.write(self.slab.get(file)?.for_writing()?, offset, buffers)
     }
 
     fn append(&mut self, file: Handle, buffers: &[&[u8]]) -> Result<(usize, u64)> {
-        self.append_file(file, buffers)
+        self.limits.append(self.slab.get(file)?.for_writing()?, buffers)
     }
 
     fn set_size(&mut self, file: Handle, size: u64) -> Result<()> {
-        self.resize_file(file, size)
+        self.limits.resize(self.slab.get(file)?.for_writing()?, size)
     }
 
     fn allocate(&mut self, file: Handle, offset: u64, length: u64) -> Result<()> {
-        self.reserve_file(file, offset, length)
+        reservable(offset, length)?;
+        self.limits.reserve(self.slab.get(file)?.for_writing()?, offset, length)
     }
 
     fn advise(&mut self, file: Handle, offset: u64, length: u64, advice: Advice) -> Result<()> {

@@ -7,9 +7,9 @@ use rustix::fs::{AtFlags, Mode, Stat};
 
 use super::DiskFs;
 use super::attributes::{file_id, kind, size};
-use super::errno::call;
-use super::quota::charged;
-use super::resolve::{component, stat_name};
+use super::resolve::stat_name;
+use crate::sys::component::component;
+use crate::sys::errno::call;
 
 /// The longest target of a link, with one byte to see that it is longer.
 const TARGET_MAX: usize = 4096;
@@ -39,16 +39,14 @@ impl DiskFs {
     ) -> Result<()> {
         let dir = self.slab.get(dir)?.fd();
         let name = component(name)?;
-        charged(self.quota.as_mut(), || call(|| make(dir, name)))
+        self.limits.charged(|| call(|| make(dir, name)))
     }
 
     /// A further name counts as an inode too: it takes room in a directory.
     pub(super) fn link_name(&mut self, from_dir: Handle, from: &str, to_dir: Handle, to: &str) -> Result<()> {
         let (from_fd, to_fd) = (self.slab.get(from_dir)?.fd(), self.slab.get(to_dir)?.fd());
         let (from, to) = (component(from)?, component(to)?);
-        charged(self.quota.as_mut(), || {
-            call(|| rustix::fs::linkat(from_fd, from, to_fd, to, AtFlags::empty()))
-        })
+        self.limits.charged(|| call(|| rustix::fs::linkat(from_fd, from, to_fd, to, AtFlags::empty())))
     }
 
     pub(super) fn remove_name(&mut self, dir: Handle, name: &str, flags: AtFlags) -> Result<()> {
@@ -74,18 +72,19 @@ impl DiskFs {
 
     /// What is there now, if its removal is to be counted.
     fn loses(&self, dir: BorrowedFd<'_>, name: &str) -> Option<Stat> {
-        self.quota.as_ref()?;
+        self.limits.quota.as_ref()?;
         stat_name(dir, name).ok()
     }
 
     /// Gives back what a removed name stood for: itself where the file has others, and nothing yet where it is open.
     fn lost(&mut self, removed: Option<Stat>) {
         let Some(removed) = removed else { return };
-        let Some(quota) = &mut self.quota else { return };
+        let held = self.limits.quota.is_some() && self.holds(file_id(&removed));
+        let Some(quota) = &mut self.limits.quota else { return };
         match kind(&removed) {
             Some(FileType::Directory) => quota.inodes.give_back(1),
             _ if removed.st_nlink > 1 => quota.inodes.give_back(1),
-            _ if self.slab.holds(file_id(&removed)) => {}
+            _ if held => {}
             Some(FileType::Regular) => quota.give_back_file(size(&removed)),
             _ => quota.inodes.give_back(1),
         }

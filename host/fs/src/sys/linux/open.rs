@@ -6,10 +6,11 @@ use qyv_vfs::{Error, FileType, OpenOptions, Result};
 use rustix::fs::{OFlags, Stat};
 
 use super::attributes::{file_id, kind, size};
-use super::errno::call;
-use super::quota::{Quota, charged};
+use super::handle::{Open, Role};
 use super::resolve::{Place, stat};
-use super::slab::{Open, Role};
+use crate::sys::errno::call;
+use crate::sys::growth::Limits;
+use crate::sys::quota::FileId;
 
 /// Opens what is at `place`: `Regular` or `Directory`.
 ///
@@ -20,7 +21,7 @@ pub(super) fn open(
     dir: BorrowedFd<'_>,
     place: Place<'_>,
     options: &OpenOptions,
-    quota: Option<&mut Quota>,
+    limits: &mut Limits,
 ) -> Result<(Open, FileType)> {
     if options.directory {
         return open_directory(dir, place, options);
@@ -28,9 +29,8 @@ pub(super) fn open(
     let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY | access(options);
     if options.create && options.exclusive {
         flags |= OFlags::CREATE | OFlags::EXCL;
-        let limited = quota.is_some();
-        let fd = charged(quota, || place.open(dir, flags))?;
-        let id = if limited { Some(file_id(&stat(&fd)?)) } else { None };
+        let fd = limits.charged(|| place.open(dir, flags))?;
+        let id = if limits.quota.is_some() { Some(file_id(&stat(&fd)?)) } else { None };
         return Ok((file(fd, options, id), FileType::Regular));
     }
     if !options.mutates() {
@@ -38,7 +38,7 @@ pub(super) fn open(
         let found = stat(&fd)?;
         return match kind(&found) {
             Some(FileType::Regular) => {
-                let id = quota.map(|_| file_id(&found));
+                let id = limits.quota.as_ref().map(|_| file_id(&found));
                 Ok((file(fd, options, id), FileType::Regular))
             }
             Some(FileType::Directory) => Ok((Open::new(fd, Role::Directory), FileType::Directory)),
@@ -51,7 +51,7 @@ pub(super) fn open(
         Err(_) if options.create => true,
         Err(error) => return Err(error),
     };
-    open_changing(dir, place, options, flags, missing, quota)
+    open_changing(dir, place, options, flags, missing, limits)
 }
 
 /// The second half of an open that may change the file: what was there a moment ago is regular, or `missing`.
@@ -61,24 +61,23 @@ fn open_changing(
     options: &OpenOptions,
     mut flags: OFlags,
     missing: bool,
-    mut quota: Option<&mut Quota>,
+    limits: &mut Limits,
 ) -> Result<(Open, FileType)> {
     if options.create {
         flags |= OFlags::CREATE;
     }
-    let counted = if missing { quota.as_deref_mut() } else { None };
-    let fd = charged(counted, || place.open(dir, flags))?;
+    let fd = if missing { limits.charged(|| place.open(dir, flags))? } else { place.open(dir, flags)? };
     // It may be another file than a moment ago, so it is emptied here and not by the kernel on opening.
     let found = stat(&fd)?;
     regular(&found)?;
     let before = size(&found);
     if options.truncate && before > 0 {
         call(|| rustix::fs::ftruncate(&fd, 0))?;
-        if let Some(quota) = quota.as_deref_mut() {
+        if let Some(quota) = &mut limits.quota {
             quota.bytes.give_back(before);
         }
     }
-    let id = quota.map(|_| file_id(&found));
+    let id = limits.quota.as_ref().map(|_| file_id(&found));
     Ok((file(fd, options, id), FileType::Regular))
 }
 
@@ -104,7 +103,7 @@ fn access(options: &OpenOptions) -> OFlags {
     }
 }
 
-fn file(fd: std::os::fd::OwnedFd, options: &OpenOptions, id: Option<super::slab::FileId>) -> Open {
+fn file(fd: std::os::fd::OwnedFd, options: &OpenOptions, id: Option<FileId>) -> Open {
     Open::new(fd, Role::File { read: options.read, write: options.write, id })
 }
 

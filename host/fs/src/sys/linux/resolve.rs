@@ -11,7 +11,8 @@ use qyv_vfs::{Error, Result};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
-use super::errno::{call, error};
+use crate::sys::component::component;
+use crate::sys::errno::{call, error};
 
 /// How often a path is resolved again because something was renamed meanwhile, anywhere on the host.
 const RESOLVE_TRIES_MAX: usize = 256;
@@ -79,13 +80,6 @@ fn stat_neighbour(dir: BorrowedFd<'_>, name: &str) -> Option<Stat> {
 
 fn is_link(found: &Stat) -> bool {
     FileType::from_raw_mode(found.st_mode).is_symlink()
-}
-
-/// The name, if it is one component: the mount table promises it, and an escape must not hang on one promise.
-/// `INVAL` otherwise.
-pub(super) fn component(name: &str) -> Result<&str> {
-    let valid = !matches!(name, "" | "." | "..") && !name.bytes().any(|byte| byte == b'/' || byte == 0);
-    if valid { Ok(name) } else { Err(Error::INVAL) }
 }
 
 /// Whether this kernel has `openat2`. Kernels before 5.6, some container filters and qemu-user have not.

@@ -6,8 +6,9 @@ use std::os::fd::BorrowedFd;
 use qyv_vfs::{Error, Result};
 use rustix::io::ReadWriteFlags;
 
-use super::errno::call;
 use super::{attributes, resolve};
+use crate::sys::errno::call;
+use crate::sys::growth::Contents;
 
 /// How many buffers one system call takes: 1 KiB of stack. A longer list takes several calls.
 const BUFFERS_MAX: usize = 64;
@@ -47,8 +48,29 @@ fn read_list(fd: BorrowedFd<'_>, offset: u64, buffers: &mut [&mut [u8]]) -> Resu
     Ok(done)
 }
 
-/// Writes at most `limit` bytes of the buffers in order at `offset`.
-pub(super) fn write(fd: BorrowedFd<'_>, offset: u64, buffers: &[&[u8]], limit: u64) -> Result<usize> {
+impl Contents for BorrowedFd<'_> {
+    fn size(self) -> Result<u64> {
+        Ok(attributes::size(&resolve::stat(self)?))
+    }
+
+    fn write(self, offset: u64, buffers: &[&[u8]], limit: u64) -> Result<usize> {
+        write(self, offset, buffers, limit)
+    }
+
+    fn append(self, buffers: &[&[u8]], limit: u64) -> Result<(usize, u64)> {
+        append(self, buffers, limit)
+    }
+
+    fn resize(self, size: u64) -> Result<()> {
+        call(|| rustix::fs::ftruncate(self, size))
+    }
+
+    fn reserve(self, offset: u64, length: u64) -> Result<()> {
+        reserve(self, offset, length)
+    }
+}
+
+fn write(fd: BorrowedFd<'_>, offset: u64, buffers: &[&[u8]], limit: u64) -> Result<usize> {
     gather(buffers, limit, |list, done| {
         let at = offset.saturating_add(done);
         match list {
@@ -58,9 +80,7 @@ pub(super) fn write(fd: BorrowedFd<'_>, offset: u64, buffers: &[&[u8]], limit: u
     })
 }
 
-/// Writes at most `limit` bytes of the buffers at the end of the file, wherever it is at that moment. Returns also
-/// the end after the last byte written.
-pub(super) fn append(fd: BorrowedFd<'_>, buffers: &[&[u8]], limit: u64) -> Result<(usize, u64)> {
+fn append(fd: BorrowedFd<'_>, buffers: &[&[u8]], limit: u64) -> Result<(usize, u64)> {
     // With the offset -1 the kernel moves the descriptor's position to the end of what it wrote. Nothing else uses
     // that position, so asking for it gives this append's end even when others append too.
     const AT_POSITION: u64 = u64::MAX;
@@ -78,8 +98,7 @@ pub(super) fn append(fd: BorrowedFd<'_>, buffers: &[&[u8]], limit: u64) -> Resul
     }
 }
 
-/// Makes sure that the range is stored. A file system that cannot reserve only makes the file as long.
-pub(super) fn allocate(fd: BorrowedFd<'_>, offset: u64, length: u64) -> Result<()> {
+fn reserve(fd: BorrowedFd<'_>, offset: u64, length: u64) -> Result<()> {
     match call(|| rustix::fs::fallocate(fd, rustix::fs::FallocateFlags::empty(), offset, length)) {
         Err(Error::NOTSUP | Error::NOSYS) => {
             let end = offset.saturating_add(length);

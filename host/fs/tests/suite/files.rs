@@ -1,13 +1,10 @@
 //! Files as the guest expects them: reading, writing, opening, listing.
-#![cfg(target_os = "linux")]
-
-mod common;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use common::{BOTH, CREATE, DIRECTORY, READ, WRITE, serve, serve_with};
+use super::{BOTH, CREATE, DIRECTORY, READ, WRITE, serve, serve_with};
 use qyv_vfs::{Advice, Error, FileSystem as _, FileType, Handle, OpenOptions, SetTime, SyncKind};
 use qyvol_fs::DiskFsOptions;
 
@@ -100,13 +97,13 @@ fn opening_creates_and_truncates_as_asked() {
     assert_eq!(served.fs.write_at(emptied, 0, &[b"x"]), Err(Error::BADF));
     for options in [WRITE, CREATE, truncate, OpenOptions { truncate: true, ..DIRECTORY }] {
         assert_eq!(served.fs.open(root, "d", &options), Err(Error::ISDIR), "{options:?}");
-        assert_eq!(served.fs.open_path(root, "./d/", true, &options), Err(Error::ISDIR), "{options:?}");
+        assert_eq!(served.paths.open("./d/", true, &options), Err(Error::ISDIR), "{options:?}");
     }
     assert_eq!(served.fs.open(root, "file", &DIRECTORY), Err(Error::NOTDIR));
-    assert!(served.fs.open_path(root, "d/./new", true, &CREATE).is_ok());
-    assert!(served.fs.open_path(root, "d/new2", false, &EXCLUSIVE).is_ok());
-    assert_eq!(served.fs.open_path(root, "d/none/new", true, &CREATE), Err(Error::NOENT));
-    assert_eq!(served.fs.open_path(root, "file/new", true, &CREATE), Err(Error::NOTDIR));
+    assert!(served.paths.open("d/./new", true, &CREATE).is_ok());
+    assert!(served.paths.open("d/new2", false, &EXCLUSIVE).is_ok());
+    assert_eq!(served.paths.open("d/none/new", true, &CREATE), Err(Error::NOENT));
+    assert_eq!(served.paths.open("file/new", true, &CREATE), Err(Error::NOTDIR));
 }
 
 #[test]
@@ -220,9 +217,9 @@ fn attributes_through_a_link_are_those_of_what_it_leads_to() {
     ];
     for (link, target) in links {
         served.fs.symlink(target, root, link).unwrap();
-        let found = served.fs.attributes_path(root, link, true).unwrap();
-        assert_eq!(found, served.fs.attributes_path(root, target, true).unwrap(), "{link}");
-        assert_eq!(served.fs.attributes_path(root, link, false).unwrap().kind, FileType::Symlink, "{link}");
+        let found = served.paths.attributes(link, true).unwrap();
+        assert_eq!(found, served.paths.attributes(target, true).unwrap(), "{link}");
+        assert_eq!(served.paths.attributes(link, false).unwrap().kind, FileType::Symlink, "{link}");
     }
     let longer = "n".repeat(256);
     let refused = [

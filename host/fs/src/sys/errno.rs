@@ -1,4 +1,4 @@
-//! The kernel's errors in the guest's words.
+//! A Unix kernel's errors in the guest's words.
 
 use qyv_vfs::{Error, Result};
 use rustix::io::Errno;

@@ -1,21 +1,20 @@
 //! Single attempts to leave the folder, or to reach what is not served.
-#![cfg(target_os = "linux")]
-
-mod common;
 
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
-use common::{CREATE, DIRECTORY, READ, WRITE, make_fifo, serve};
+use super::{CREATE, DIRECTORY, Paths, READ, WRITE, make_fifo, serve};
 use qyv_vfs::{Error, FileSystem as _, FileType, OpenOptions};
+
+use crate::DiskFs;
 
 const EXCLUSIVE: OpenOptions = OpenOptions { exclusive: true, ..CREATE };
 
 #[test]
 fn dots_and_absolute_links_do_not_leave() {
     let mut served = serve();
-    let (root, path) = (served.fs.root(), served.path());
+    let path = served.path();
     std::fs::create_dir(path.join("d")).unwrap();
     symlink("../secret", path.join("up")).unwrap();
     symlink(served.outside.path(), path.join("absolute")).unwrap();
@@ -36,10 +35,10 @@ fn dots_and_absolute_links_do_not_leave() {
         "../served/d",
     ] {
         assert_eq!(served.refusal(out), Error::NOTCAPABLE, "{out}");
-        assert_eq!(served.fs.open_path(root, out, true, &CREATE).unwrap_err(), Error::NOTCAPABLE, "{out}");
+        assert_eq!(served.paths.open(out, true, &CREATE), Err(Error::NOTCAPABLE), "{out}");
     }
     for inside in ["d/..", "d/../d", ".", "./d", "d/."] {
-        assert!(served.fs.attributes_path(root, inside, true).is_ok(), "{inside}");
+        assert!(served.paths.attributes(inside, true).is_ok(), "{inside}");
     }
     assert_eq!(served.refusal("missing/../../secret"), Error::NOENT);
 }
@@ -48,7 +47,7 @@ fn dots_and_absolute_links_do_not_leave() {
 #[test]
 fn a_trailing_slash_does_not_leave() {
     let mut served = serve();
-    let (root, path) = (served.fs.root(), served.path());
+    let path = served.path();
     std::fs::create_dir(served.outside.path().join("private")).unwrap();
     std::fs::write(path.join("file"), "").unwrap();
     symlink("../private", path.join("up")).unwrap();
@@ -56,21 +55,13 @@ fn a_trailing_slash_does_not_leave() {
     symlink("up/", path.join("to_up")).unwrap();
     for out in ["up/", "up//", "up/.", "root/", "root//", "to_up", "to_up/", "../", "up/../"] {
         for follow in [false, true] {
-            let open = served.fs.open_path(root, out, follow, &DIRECTORY);
+            let open = served.paths.open(out, follow, &DIRECTORY);
             // Without a slash and without following, the link itself is what is refused.
             let expected = if !follow && out == "to_up" { Error::NOTDIR } else { Error::NOTCAPABLE };
             assert_eq!(open.unwrap_err(), expected, "{out} {follow}");
             if out.ends_with(['/', '.']) {
-                assert_eq!(
-                    served.fs.lookup_path(root, out, follow),
-                    Err(Error::NOTCAPABLE),
-                    "{out} {follow}"
-                );
-                assert_eq!(
-                    served.fs.attributes_path(root, out, follow),
-                    Err(Error::NOTCAPABLE),
-                    "{out} {follow}"
-                );
+                let found = served.paths.attributes(out, follow);
+                assert_eq!(found, Err(Error::NOTCAPABLE), "{out} {follow}");
             }
         }
     }
@@ -118,21 +109,20 @@ fn names_do_not_follow_links() {
     served.fs.link(root, "up", root, "up2").unwrap();
     assert_eq!(served.fs.read_link(root, "up2").unwrap(), "../secret");
     // Through a path that may follow, the missing target inside is created, as on Linux.
-    assert!(served.fs.open_path(root, "dangling", true, &CREATE).is_ok());
+    assert!(served.paths.open("dangling", true, &CREATE).is_ok());
     assert!(served.path().join("new").is_file());
 }
 
 #[test]
 fn magic_links_are_not_followed() {
-    let mut fs = qyvol_fs::DiskFs::open("/proc".as_ref(), qyvol_fs::DiskFsOptions::default()).unwrap();
-    let root = fs.root();
+    let mut proc = Paths::new("/proc".as_ref());
     for path in ["self/root/etc/passwd", "self/cwd", "self/exe", "thread-self/root/", "self/fd/0"] {
-        let refused = fs.open_path(root, path, true, &READ).unwrap_err();
+        let refused = proc.open(path, true, &READ).unwrap_err();
         assert!(matches!(refused, Error::LOOP | Error::NOTCAPABLE), "{path}: {refused}");
-        let refused = fs.attributes_path(root, path, true).unwrap_err();
+        let refused = proc.attributes(path, true).unwrap_err();
         assert!(matches!(refused, Error::LOOP | Error::NOTCAPABLE), "{path}: {refused}");
     }
-    assert!(fs.open_path(root, "self/status", true, &READ).is_ok());
+    assert!(proc.open("self/status", true, &READ).is_ok());
 }
 
 #[test]
@@ -168,7 +158,7 @@ fn fifos_sockets_and_devices_are_refused_at_once() {
     served.fs.unlink(root, "fifo").unwrap();
     assert!(!path.join("fifo").exists());
 
-    let mut devices = qyvol_fs::DiskFs::open("/dev".as_ref(), qyvol_fs::DiskFsOptions::default()).unwrap();
+    let mut devices = DiskFs::open("/dev".as_ref(), qyvol_fs::DiskFsOptions::default()).unwrap();
     let root = devices.root();
     for name in ["null", "zero", "tty"] {
         for options in [READ, WRITE, CREATE, OpenOptions { truncate: true, ..WRITE }] {

@@ -1,14 +1,13 @@
 //! What names and links cost: random calls on each file system that has a quota, against a model of what is held.
-#![cfg(target_os = "linux")]
-
-mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use common::{CREATE, READ, WRITE, quota};
+use super::{CREATE, READ, WRITE, quota};
 use qyv_vfs::{Budget, Clock, Error, FileSystem, Handle, MemFs, MemFsOptions, OpenOptions, Overlay};
-use qyvol_fs::{DiskFs, DiskFsOptions};
+use qyvol_fs::DiskFsOptions;
+
+use crate::DiskFs;
 
 /// Bytes are written in whole pages, which every file system charges alike.
 const PAGE: usize = 4096;
@@ -278,7 +277,7 @@ fn a_link_is_no_directory_and_is_not_followed() {
         limited.fs.create_dir(root, "d").unwrap();
         limited.fs.symlink("d", root, "l").unwrap();
         let mut opened = |options: OpenOptions| limited.fs.open(root, "l", &options).err();
-        assert_eq!(opened(common::DIRECTORY), Some(Error::NOTDIR), "{kind}");
+        assert_eq!(opened(super::DIRECTORY), Some(Error::NOTDIR), "{kind}");
         assert_eq!(opened(OpenOptions { directory: true, ..READ }), Some(Error::NOTDIR), "{kind}");
         for options in [READ, WRITE, CREATE] {
             assert_eq!(opened(options), Some(Error::LOOP), "{kind}");

@@ -1,0 +1,6 @@
+//! The file system of Linux.
+#![cfg(target_os = "linux")]
+
+mod suite;
+
+use qyvol_fs::DiskFs;
