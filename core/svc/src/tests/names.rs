@@ -127,15 +127,29 @@ fn replicas_take_turns_and_a_full_one_is_passed_over() {
     let end = network.deliver("log", None, &Budget::unlimited(), &mut Wakes::new()).unwrap();
     assert_eq!(waiting(&mut network, first).max(waiting(&mut network, second)), Some(11));
     drop(end);
-    while waiting(&mut network, first) < Some(BACKLOG_MAX as u64) {
-        dial(&mut network, "log", None).unwrap();
-    }
     network.down(InstanceId(3), &mut Wakes::new());
-    while network.accept(second).is_ok() {}
-    for _ in 0..20 {
-        assert!(dial(&mut network, "log", None).unwrap().bridge.is_none());
+    for (full, other) in [(first, second), (second, first)] {
+        while waiting(&mut network, full) < Some(BACKLOG_MAX as u64) {
+            dial(&mut network, "log", None).unwrap();
+        }
+        while network.accept(other).is_ok() {}
+        for _ in 0..20 {
+            dial(&mut network, "log", None).unwrap();
+        }
+        assert_eq!(waiting(&mut network, other), Some(20));
     }
-    assert_eq!(waiting(&mut network, second), Some(20));
+}
+
+#[test]
+fn a_listener_that_was_closed_is_down_and_can_be_opened_again() {
+    let mut network = network(&[service("log", None)], &["service://log"]);
+    let up = |network: &Network<Locked>| network.info(CLIENT, "log").unwrap().contains("\"up\":true");
+    let listener = listen(&mut network, 1, "log", None);
+    assert!(up(&network));
+    network.close(listener, &mut Wakes::new());
+    assert!(!up(&network));
+    assert_ne!(listen(&mut network, 1, "log", None), listener);
+    assert!(up(&network));
 }
 
 #[test]
