@@ -29,6 +29,8 @@ pub struct Connection {
     acceptor_sends: Pipe,
     /// The dialler has closed its end: nothing is left to revoke.
     dialer_gone: bool,
+    /// It is not known yet whether somebody takes it: the dialler waits.
+    pending: bool,
     _itself: Charge,
 }
 
@@ -108,6 +110,7 @@ impl Connection {
             dialer_sends: Pipe::new(dialer, PIPE_BYTES_MAX),
             acceptor_sends: Pipe::new(acceptor, PIPE_BYTES_MAX),
             dialer_gone: false,
+            pending: false,
             _itself: dialer.charge(CONNECTION_BYTES).ok_or(Error::NOMEM)?,
         })
     }
@@ -119,11 +122,13 @@ impl Connection {
         peek: bool,
         wakes: &mut Wakes,
     ) -> Result<usize> {
+        self.established(side)?;
         let (_, incoming) = self.pipes(side);
         incoming.receive(into, peek, wakes)
     }
 
     pub(crate) fn send(&mut self, side: Side, from: &[u8], wakes: &mut Wakes) -> Result<usize> {
+        self.established(side)?;
         let (outgoing, _) = self.pipes(side);
         outgoing.send(from, wakes)
     }
@@ -145,15 +150,46 @@ impl Connection {
         waker: Option<&Waker>,
         wakes: &mut Wakes,
     ) -> Option<Readiness> {
+        let pending = self.established(side).is_err();
         let (outgoing, incoming) = self.pipes(side);
         match interest {
+            Interest::Read if pending => incoming.wait_to_receive(waker, wakes),
+            Interest::Write if pending => outgoing.wait_to_send(waker, wakes),
             Interest::Read => incoming.ready_to_receive(waker, wakes),
             Interest::Write => outgoing.ready_to_send(waker, wakes),
         }
     }
 
-    /// One side closes its end in order.
+    /// The dialler has to wait until [`establish`](Self::establish) or a failure.
+    pub(crate) fn suspend(&mut self) {
+        self.pending = true;
+    }
+
+    /// Somebody takes the connection.
+    pub(crate) fn establish(&mut self, wakes: &mut Wakes) {
+        if core::mem::take(&mut self.pending) {
+            self.dialer_sends.wake_all(wakes);
+            self.acceptor_sends.wake_all(wakes);
+        }
+    }
+
+    /// Whether somebody took the connection: `AGAIN` while this is not known, or why it failed.
+    pub(crate) fn connected(&mut self, side: Side) -> Result<()> {
+        self.established(side)?;
+        let (outgoing, _) = self.pipes(side);
+        outgoing.failure().map_or(Ok(()), |failure| Err(failure.error()))
+    }
+
+    /// `AGAIN` for a dialler that has to wait.
+    fn established(&self, side: Side) -> Result<()> {
+        if self.pending && side == Side::Dialer { Err(Error::AGAIN) } else { Ok(()) }
+    }
+
+    /// One side closes its end in order. Whoever does so without having taken the connection refuses it.
     pub(crate) fn close(&mut self, side: Side, wakes: &mut Wakes) {
+        if self.pending && side == Side::Acceptor {
+            self.fail(side, Failure::Refused, wakes);
+        }
         let (_, incoming) = self.pipes(side);
         if incoming.stop_listening(wakes) {
             self.fail(side, Failure::Reset, wakes);
@@ -165,6 +201,7 @@ impl Connection {
 
     /// One side fails.
     pub(crate) fn fail(&mut self, side: Side, failure: Failure, wakes: &mut Wakes) {
+        self.pending = false;
         let (outgoing, incoming) = self.pipes(side);
         if failure != Failure::Reset {
             outgoing.cut(failure, wakes);

@@ -190,18 +190,26 @@ impl Directory {
         allowed: impl Fn(Option<u16>) -> bool,
     ) -> Result<&mut Port> {
         let entry = self.entries.get_mut(name).ok_or(Error::NOENT)?;
-        let meant = |port: &&mut Port| number.is_none_or(|_| port.number == number) && allowed(port.number);
-        entry.ports.iter_mut().find(meant).ok_or(Error::NOENT)
+        entry.ports.iter_mut().find(|port| port.is_meant(number, &allowed)).ok_or(Error::NOENT)
     }
 }
 
 impl Entry {
+    /// Whether [`find`](Directory::find) finds a port here.
+    pub(crate) fn has(&self, number: Option<u16>, allowed: impl Fn(Option<u16>) -> bool) -> bool {
+        self.ports.iter().any(|port| port.is_meant(number, &allowed))
+    }
+
     fn port_mut(&mut self, number: Option<u16>) -> Option<&mut Port> {
         self.ports.iter_mut().find(|port| port.number == number)
     }
 }
 
 impl Port {
+    fn is_meant(&self, number: Option<u16>, allowed: impl Fn(Option<u16>) -> bool) -> bool {
+        number.is_none_or(|_| self.number == number) && allowed(self.number)
+    }
+
     /// The replicas, beginning with the one whose turn it is; the next call begins one later.
     pub(crate) fn in_turn(&mut self) -> impl Iterator<Item = Place> {
         let first = self.turn.checked_rem(self.replicas.len()).unwrap_or(0);

@@ -35,6 +35,16 @@ impl<L: Link> End<L> {
         Ok((Self { link: link.clone(), side: Side::Dialer }, Self { link, side: Side::Acceptor }))
     }
 
+    /// Whether somebody took the connection. Only a dial to another process takes time.
+    ///
+    /// # Errors
+    ///
+    /// `AGAIN` while it is not known; then receiving and sending are `AGAIN` too, and the end becomes ready for both
+    /// interests when it is. `CONNREFUSED`, or how else it failed.
+    pub fn connected(&self) -> Result<()> {
+        self.with(|connection, _| connection.connected(self.side))
+    }
+
     /// Receives at most `into.len()` bytes and returns how many; with `peek` they stay. 0 is the end.
     ///
     /// # Errors
@@ -76,6 +86,16 @@ impl<L: Link> End<L> {
     /// The same under a lock of the caller, who wakes later.
     pub(crate) fn fail_into(self, failure: Failure, wakes: &mut Wakes) {
         self.link.with(|connection| connection.fail(self.side, failure, wakes));
+    }
+
+    /// The dialler has to wait until the connection is established or fails.
+    pub(crate) fn suspend(&self) {
+        self.with(|connection, _| connection.suspend());
+    }
+
+    /// Lets the dialler go on.
+    pub(crate) fn establish(&self) {
+        self.with(Connection::establish);
     }
 
     /// Ends the ways that are not among these.

@@ -4,6 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use qyv_spec::Name;
 use qyv_spec::service::ServiceAddress;
+use qyv_vfs::{Error, Result};
 
 /// The services that an app may dial; none by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,10 +19,10 @@ enum Ports {
 }
 
 impl DialGrants {
-    /// Whether any port of the service is granted.
-    #[must_use]
-    pub fn knows(&self, name: &str) -> bool {
-        self.names.contains_key(name)
+    /// `ACCES` unless this port is granted; without a port, any.
+    pub(crate) fn check(&self, name: &str, port: Option<u16>) -> Result<()> {
+        let granted = self.names.contains_key(name) && (port.is_none() || self.allows(name, port));
+        if granted { Ok(()) } else { Err(Error::ACCES) }
     }
 
     /// Whether this port is granted; `None` is that of a service without a number, which only a grant of all covers.
@@ -73,7 +74,10 @@ mod tests {
         assert!([Some(1), Some(2)].into_iter().all(|port| grants.allows("b", port)));
         assert!([None, Some(0), Some(3)].into_iter().all(|port| !grants.allows("b", port)));
         for nobody in ["", "c", "A", "../a", "a/7", "a\0"] {
-            assert!(!grants.knows(nobody) && !grants.allows(nobody, None), "{nobody:?}");
+            assert!(
+                grants.check(nobody, None) == Err(Error::ACCES) && !grants.allows(nobody, None),
+                "{nobody:?}"
+            );
         }
     }
 }

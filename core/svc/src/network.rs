@@ -80,15 +80,25 @@ pub struct Dialled<L: Link> {
     pub bridge: Option<Bridge<L>>,
 }
 
-/// The far end of a connection to another process.
+/// The far end of a connection to another process. The dialler waits until it is
+/// [established](Self::establish); dropping it instead refuses the connection.
 #[derive(Debug)]
 pub struct Bridge<L: Link> {
     /// Where to.
     pub route: Route,
     /// Which of the service's ports.
     pub port: Option<u16>,
-    /// What the dialler sends comes out here. Failing it with [`Failure::Refused`] says that nobody answers there.
+    /// Ready when the dialler gave up or its right was taken back.
     pub end: End<L>,
+}
+
+impl<L: Link> Bridge<L> {
+    /// The other process took the connection: lets the dialler go on. What it sends comes out of the returned end.
+    #[must_use]
+    pub fn establish(self) -> End<L> {
+        self.end.establish();
+        self.end
+    }
 }
 
 impl<L: Link> Default for Network<L> {
@@ -203,11 +213,8 @@ impl<L: Link> Network<L> {
     /// `CONNREFUSED` when no instance is up or every backlog is full; `NOMEM` when the budget has nothing left.
     pub fn dial(&mut self, dial: &Dial<'_>, wakes: &mut Wakes) -> Result<Dialled<L>> {
         let &Dial { app, name, port, ways, budget } = dial;
-        let dialer = self.dialers.get_mut(&app).filter(|dialer| dialer.grants.knows(name));
-        let dialer = dialer.ok_or(Error::ACCES)?;
-        if port.is_some() && !dialer.grants.allows(name, port) {
-            return Err(Error::ACCES);
-        }
+        let dialer = self.dialers.get_mut(&app).ok_or(Error::ACCES)?;
+        dialer.grants.check(name, port)?;
         let found = self.directory.find(name, port, |number| dialer.grants.allows(name, number))?;
         let port = found.number;
         let takes = |place: &Place| match place {
@@ -223,6 +230,7 @@ impl<L: Link> Network<L> {
             Place::Elsewhere(route) => {
                 let (end, far) = End::pair(budget, budget)?;
                 end.keep(ways);
+                end.suspend();
                 (end, Some(Bridge { route, port, end: far }))
             }
         };
@@ -281,6 +289,18 @@ impl<L: Link> Network<L> {
         self.dialers.get(&app).into_iter().flat_map(|dialer| dialer.grants.names())
     }
 
+    /// Whether an app could dial this, up or down; without a port, any of its ports. Nothing is dialled.
+    ///
+    /// # Errors
+    ///
+    /// `ACCES` when it is not granted, whether it exists or not; `NOENT` when nobody offers it.
+    pub fn service(&self, app: AppId, name: &str, port: Option<u16>) -> Result<()> {
+        let grants = &self.dialers.get(&app).ok_or(Error::ACCES)?.grants;
+        grants.check(name, port)?;
+        let offered = self.directory.get(name)?.has(port, |number| grants.allows(name, number));
+        if offered { Ok(()) } else { Err(Error::NOENT) }
+    }
+
     /// What `/svc/<name>/.info` says to an app: one JSON object on a line, with `name`, `description`, `up`, the
     /// `protocol` of a dial without a port, and `ports`, those that the app may dial.
     ///
@@ -288,8 +308,8 @@ impl<L: Link> Network<L> {
     ///
     /// `ACCES` when no port of it is granted, whether it exists or not; `NOENT` when nobody offers it.
     pub fn info(&self, app: AppId, name: &str) -> Result<String> {
-        let dialer = self.dialers.get(&app).filter(|dialer| dialer.grants.knows(name));
-        let grants = &dialer.ok_or(Error::ACCES)?.grants;
+        let grants = &self.dialers.get(&app).ok_or(Error::ACCES)?.grants;
+        grants.check(name, None)?;
         let entry = self.directory.get(name)?;
         Ok(info::json(name, entry, |port| grants.allows(name, port)))
     }

@@ -120,6 +120,11 @@ impl Pipe {
         self.wake_all(wakes);
     }
 
+    /// Why it failed.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        self.failure
+    }
+
     /// Whether the sender has ended it.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended
@@ -131,6 +136,11 @@ impl Pipe {
         if hangup || !self.bytes.is_empty() {
             return Some(Readiness { bytes: self.bytes.len() as u64, hangup });
         }
+        self.wait_to_receive(waker, wakes)
+    }
+
+    /// Not ready to receive: `waker` is woken when something happens.
+    pub(crate) fn wait_to_receive(&mut self, waker: Option<&Waker>, wakes: &mut Wakes) -> Option<Readiness> {
         waker.inspect(|waker| self.receivers.add(waker, wakes));
         None
     }
@@ -143,6 +153,11 @@ impl Pipe {
         if self.has_room() {
             return Some(Readiness { bytes: self.room() as u64, hangup: false });
         }
+        self.wait_to_send(waker, wakes)
+    }
+
+    /// Not ready to send: `waker` is woken when something happens.
+    pub(crate) fn wait_to_send(&mut self, waker: Option<&Waker>, wakes: &mut Wakes) -> Option<Readiness> {
         waker.inspect(|waker| self.senders.add(waker, wakes));
         None
     }
@@ -213,7 +228,8 @@ impl Pipe {
         self.squeezed = false;
     }
 
-    fn wake_all(&mut self, wakes: &mut Wakes) {
+    /// Lets all who wait look again.
+    pub(crate) fn wake_all(&mut self, wakes: &mut Wakes) {
         self.receivers.wake(wakes);
         self.senders.wake(wakes);
     }

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::{Locked, bell};
 use crate::{
-    AppId, BACKLOG_MAX, ClaimError, Dial, Dialled, Direction, End, Failure, InstanceId, Interest, ListenerId,
-    Network, Provider, Readiness, Route, Wakes,
+    AppId, BACKLOG_MAX, Bridge, ClaimError, Dial, Dialled, Direction, End, Failure, InstanceId, Interest,
+    ListenerId, Network, Provider, Readiness, Route, Wakes,
 };
 
 const LOGGER: Provider = Provider::App(AppId(1));
@@ -59,11 +59,13 @@ fn what_is_not_granted_looks_the_same_whether_it_exists_or_not() {
         }
         assert_eq!(network.info(CLIENT, name), Err(Error::ACCES));
         assert_eq!(network.info(AppId(99), name), Err(Error::ACCES));
+        assert_eq!(network.service(CLIENT, name, None), Err(Error::ACCES));
     }
     // A port that is not granted of a name that is: the same as well.
     grant(&mut network, &["service://up/1", "service://down/1", "service://missing/1"]);
     for name in ["up", "down", "missing"] {
         assert_eq!(dial(&mut network, name, Some(7)).unwrap_err(), Error::ACCES, "{name}");
+        assert_eq!(network.service(CLIENT, name, Some(7)), Err(Error::ACCES), "{name}");
     }
 }
 
@@ -73,6 +75,9 @@ fn unknown_down_and_full_are_told_apart() {
     assert_eq!(dial(&mut network, "gone", None).unwrap_err(), Error::NOENT);
     assert_eq!(dial(&mut network, "log", Some(2)).unwrap_err(), Error::NOENT);
     assert_eq!(dial(&mut network, "log", None).unwrap_err(), Error::CONNREFUSED);
+    let seen = [("gone", None), ("log", Some(2)), ("log", None), ("log", Some(1))];
+    let seen = seen.map(|(name, port)| network.service(CLIENT, name, port));
+    assert_eq!(seen, [Err(Error::NOENT), Err(Error::NOENT), Ok(()), Ok(())]);
     let listener = listen(&mut network, 1, "log", Some(1));
     let waiting: Vec<_> = (0..BACKLOG_MAX).map(|_| dial(&mut network, "log", None).unwrap().end).collect();
     assert_eq!(dial(&mut network, "log", None).unwrap_err(), Error::CONNREFUSED);
@@ -234,16 +239,55 @@ fn ways_that_were_not_asked_for_are_closed() {
     }
 }
 
+/// How a host answers that a dial failed.
+type Refusal = fn(Bridge<Locked>);
+
 #[test]
-fn a_bridge_that_finds_nobody_refuses() {
+fn a_dial_to_another_process_waits_for_its_answer() {
     let mut network = network(&[service("log", None)], &["service://log"]);
     network.listen_elsewhere(LOGGER, InstanceId(1), "log", None, Route(42)).unwrap();
-    let Dialled { end, bridge } = dial(&mut network, "log", None).unwrap();
-    let bridge = bridge.unwrap();
-    end.send(b"hello").unwrap();
-    assert_eq!((bridge.route, receive(&bridge.end).as_deref()), (Route(42), Ok("hello")));
-    bridge.end.fail(Failure::Refused);
-    assert_eq!(receive(&end), Err(Error::CONNREFUSED));
+    let pending = |network: &mut Network<Locked>, ways| {
+        let budget = Budget::unlimited();
+        let dial = Dial { app: CLIENT, name: "log", port: None, ways, budget: &budget };
+        let Dialled { end, bridge } = network.dial(&dial, &mut Wakes::new()).unwrap();
+        let bells = [Interest::Read, Interest::Write].map(|interest| {
+            let (bell, waker) = bell();
+            assert_eq!(end.ready(interest, Some(&waker)), None);
+            bell
+        });
+        assert_eq!(
+            (end.connected(), end.send(b"early"), receive(&end)),
+            (Err(Error::AGAIN), Err(Error::AGAIN), Err(Error::AGAIN))
+        );
+        (end, bridge.unwrap(), move || bells.each_ref().map(|bell| bell.rung()))
+    };
+    for ways in [Direction::Both, Direction::Send, Direction::Receive] {
+        let (end, bridge, rung) = pending(&mut network, ways);
+        assert_eq!((bridge.route, bridge.port, rung()), (Route(42), None, [0, 0]));
+        let far = bridge.establish();
+        assert_eq!((end.connected(), rung()), (Ok(()), [1, 1]));
+        if ways.sends() {
+            end.send(b"hello").unwrap();
+            assert_eq!(receive(&far).as_deref(), Ok("hello"));
+        } else {
+            assert_eq!(end.send(b"x"), Err(Error::PIPE));
+        }
+    }
+    let refusals: [(Refusal, Error); 3] = [
+        (drop, Error::CONNREFUSED),
+        (|bridge| bridge.end.fail(Failure::Refused), Error::CONNREFUSED),
+        (|bridge| bridge.end.fail(Failure::Reset), Error::CONNRESET),
+    ];
+    for (refusal, error) in refusals {
+        let (end, bridge, rung) = pending(&mut network, Direction::Both);
+        refusal(bridge);
+        assert_eq!((end.connected(), end.send(b"x"), receive(&end)), (Err(error), Err(error), Err(error)));
+        assert_eq!(rung(), [1, 1]);
+    }
+    let (end, bridge, rung) = pending(&mut network, Direction::Both);
+    network.revoke(CLIENT, &mut Wakes::new());
+    assert_eq!((end.connected(), rung()), (Err(Error::CONNABORTED), [1, 1]));
+    assert_eq!(receive(&bridge.end), Err(Error::CONNABORTED));
 }
 
 #[test]
