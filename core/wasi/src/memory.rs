@@ -87,55 +87,34 @@ pub(crate) fn put_u64<M: Memory + ?Sized>(memory: &mut M, at: u32, value: u64) -
     memory.write(at, &value.to_le_bytes())
 }
 
-/// Lends a path of the guest to `use_it`: in place when the engine lends its memory, else through a copy on the stack.
+/// Lends paths of the guest to `use_them`: in place when the engine lends its memory, else through copies on the stack.
 /// `NAMETOOLONG` above [`PATH_BYTES_MAX`], `ILSEQ` unless it is UTF-8.
-pub(crate) fn with_path<M: Memory + ?Sized, R>(
+pub(crate) fn with_paths<const N: usize, M: Memory + ?Sized, R>(
     memory: &mut M,
-    path: Span,
-    use_it: impl FnOnce(&str) -> Result<R>,
+    paths: [Span; N],
+    use_them: impl FnOnce([&str; N]) -> Result<R>,
 ) -> Result<R> {
-    path_size(memory, path)?;
-    match memory.bytes() {
-        Some(bytes) => use_it(text(path.of(bytes)?)?),
-        None => use_it(text(copy_path(memory, path, &mut [0; PATH_BYTES])?)?),
-    }
-}
-
-/// As [`with_path`], for two paths.
-pub(crate) fn with_paths<M: Memory + ?Sized, R>(
-    memory: &mut M,
-    first: Span,
-    second: Span,
-    use_them: impl FnOnce(&str, &str) -> Result<R>,
-) -> Result<R> {
-    path_size(memory, first)?;
-    path_size(memory, second)?;
-    match memory.bytes() {
-        Some(bytes) => use_them(text(first.of(bytes)?)?, text(second.of(bytes)?)?),
-        None => {
-            let (mut a, mut b) = ([0; PATH_BYTES], [0; PATH_BYTES]);
-            let a = copy_path(memory, first, &mut a)?;
-            let b = copy_path(memory, second, &mut b)?;
-            use_them(text(a)?, text(b)?)
+    for path in paths {
+        check(memory, path)?;
+        if path.len > PATH_BYTES_MAX {
+            return Err(Error::NAMETOOLONG);
         }
     }
-}
-
-const PATH_BYTES: usize = PATH_BYTES_MAX as usize;
-
-fn path_size<M: Memory + ?Sized>(memory: &M, path: Span) -> Result<()> {
-    check(memory, path)?;
-    if path.len <= PATH_BYTES_MAX { Ok(()) } else { Err(Error::NAMETOOLONG) }
-}
-
-fn copy_path<'a, M: Memory + ?Sized>(
-    memory: &M,
-    path: Span,
-    into: &'a mut [u8; PATH_BYTES],
-) -> Result<&'a [u8]> {
-    let into = into.get_mut(..path.len as usize).ok_or(Error::NAMETOOLONG)?;
-    memory.read(path.at, into)?;
-    Ok(into)
+    if let Some(bytes) = memory.bytes() {
+        let mut texts = [""; N];
+        for (place, path) in texts.iter_mut().zip(paths) {
+            *place = text(path.of(bytes)?)?;
+        }
+        return use_them(texts);
+    }
+    let mut copies = [[0; PATH_BYTES_MAX as usize]; N];
+    let mut texts = [""; N];
+    for ((place, copy), path) in texts.iter_mut().zip(&mut copies).zip(paths) {
+        let copy = copy.get_mut(..path.len as usize).ok_or(Error::NAMETOOLONG)?;
+        memory.read(path.at, copy)?;
+        *place = text(copy)?;
+    }
+    use_them(texts)
 }
 
 fn text(bytes: &[u8]) -> Result<&str> {

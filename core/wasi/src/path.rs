@@ -125,7 +125,7 @@ impl<M: Memory + ?Sized, H: Host + ?Sized> Call<'_, M, H> {
         operate: impl FnOnce(&mut Vfs, Node, &str) -> Result<R>,
     ) -> Result<R> {
         let (process, host) = (&mut *self.process, &mut *self.host);
-        memory::with_path(self.memory, path, |path| match process.enter(host, name, base, path)? {
+        memory::with_paths(self.memory, [path], |[path]| match process.enter(host, name, base, path)? {
             Place::Services(entry) => service(process, host, entry),
             Place::Files(dir) => {
                 let result = operate(&mut process.vfs, dir, path);
@@ -146,7 +146,7 @@ impl<M: Memory + ?Sized, H: Host + ?Sized> Call<'_, M, H> {
         operate: impl FnOnce(&mut Vfs, (Node, &str), (Node, &str)) -> Result<()>,
     ) -> Result<()> {
         let (process, host) = (&mut *self.process, &mut *self.host);
-        memory::with_paths(self.memory, from_path, to_path, |from_path, to_path| {
+        memory::with_paths(self.memory, [from_path, to_path], |[from_path, to_path]| {
             let from_dir = process.enter_files(host, name, from, from_path)?;
             let to_dir = process.enter_files(host, name, to, to_path)?;
             let result = operate(&mut process.vfs, (from_dir, from_path), (to_dir, to_path));
@@ -388,7 +388,7 @@ pub(crate) fn path_symlink<M: Memory + ?Sized, H: Host + ?Sized>(
     let dir = call.process.base(fd, rights::PATH_SYMLINK)?;
     let (target, path) = (Span::new(old_path, old_path_len), Span::new(new_path, new_path_len));
     let (process, host) = (&mut *call.process, &mut *call.host);
-    memory::with_paths(call.memory, target, path, |target, path| {
+    memory::with_paths(call.memory, [target, path], |[target, path]| {
         let node = process.enter_files(host, "path_symlink", dir, path)?;
         if target.starts_with('/') {
             return Err(Error::NOTCAPABLE);
