@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use qyv_spec::service::Listen;
 use qyv_wasi::{Denial, Right};
 use qyvol_engine::{Ending, Finished, Reason, Trap};
 use qyvol_fs::landlock::Wall;
@@ -186,9 +187,10 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// The line of the manifest that asks for what was denied.
-fn manifest_line(denial: &Denial) -> String {
-    match &denial.right {
+/// The line of the manifest that asks for what was denied; none asks for UDP.
+fn manifest_line(denial: &Denial) -> Option<String> {
+    Some(match &denial.right {
+        Right::Connect(_) | Right::Listen if denial.what.starts_with("udp://") => return None,
         Right::Files => "permissions: { fs: read-only }".to_owned(),
         Right::Write(mount) if mount == "/" => "permissions: { fs: read-write }".to_owned(),
         Right::Write(mount) => format!("fs: [{{ mount: {}, mode: read-write }}]", quoted(mount)),
@@ -196,9 +198,14 @@ fn manifest_line(denial: &Denial) -> String {
         Right::Connect(url) if url.starts_with("tcp://") => connect(url),
         Right::Connect(url) if url.contains("://") => "permissions: { net: true }".to_owned(),
         Right::Connect(name) => connect(&format!("https://{name}")),
-        Right::Listen => "permissions: { net: { listen: [\"tcp://127.0.0.1:8080\"] } }".to_owned(),
+        Right::Listen => {
+            // A manifest names the port; what wanted any, or names none, gets an example.
+            let known = denial.what.parse::<Listen>().map(|listen| listen.to_string());
+            let address = known.unwrap_or_else(|_| "tcp://127.0.0.1:8080".into());
+            format!("permissions: {{ net: {{ listen: [{}] }} }}", quoted(&address))
+        }
         _ => "permissions".to_owned(),
-    }
+    })
 }
 
 fn connect(address: &str) -> String {
@@ -206,7 +213,9 @@ fn connect(address: &str) -> String {
 }
 
 fn mend(denial: &Denial) -> String {
-    let line = manifest_line(denial);
+    let Some(line) = manifest_line(denial) else {
+        return "no line of a manifest asks for UDP; use TCP, or a service".into();
+    };
     match &denial.right {
         Right::Files => {
             let folder = Path::new(&denial.what).parent().and_then(Path::to_str).unwrap_or("/");
@@ -226,6 +235,32 @@ fn mend(denial: &Denial) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_line_for_the_network_is_one_that_a_manifest_may_have() {
+        let denied = |what: &str, right| {
+            let mut denials = qyv_wasi::Denials::new([]);
+            denials.record("start-bind", what.into(), right);
+            denials.list()[0].clone()
+        };
+        for (what, asked) in [
+            ("tcp://127.0.0.1:0", "tcp://127.0.0.1:8080"),
+            ("tcp://[::1]:81", "tcp://[::1]:81"),
+            ("descriptor 4", "tcp://127.0.0.1:8080"),
+        ] {
+            let line = manifest_line(&denied(what, Right::Listen)).unwrap();
+            let manifest = format!("name: a\nentrypoint: a.wasm\n{line}\n");
+            assert!(qyv_spec::Manifest::from_yaml(&manifest, "a.qyv").is_ok(), "{line}");
+            assert!(line.contains(asked), "{line}");
+        }
+        let url = "udp://127.0.0.1:53";
+        for right in [Right::Listen, Right::Connect(url.into())] {
+            let denial = denied(url, right);
+            assert_eq!(manifest_line(&denial), None);
+            assert_eq!(denial_json(&denial)["ask_with"], Value::Null);
+            assert!(mend(&denial).contains("UDP"));
+        }
+    }
 
     #[test]
     fn what_an_app_calls_its_files_cannot_be_taken_for_our_words() {
