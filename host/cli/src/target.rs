@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use qyv_spec::{App, Manifest};
 use qyv_vfs::PackedFiles;
+use qyvol_fs::Folder;
 
 use crate::failure::{Failure, Result};
 
@@ -27,8 +28,8 @@ pub(crate) struct Target {
 pub(crate) enum Origin {
     /// A bare module, without a manifest: it asks for nothing.
     Module,
-    /// A manifest that is run in place: its folder, absolute and resolved.
-    Folder(PathBuf),
+    /// A manifest that is run in place: its folder.
+    Folder(Folder),
     /// A bundle, and who vouches for it.
     Bundle(qyv_spec::bundle::Verdict),
 }

@@ -161,6 +161,18 @@ impl Policy {
         self.allow.as_ref().is_none_or(|list| list.iter().any(|allow| allow.covers(request)))
     }
 
+    /// Whether the policy lets any app have the environment variable `name`, whoever gives its value.
+    #[must_use]
+    pub fn allows_variable(&self, name: &str) -> bool {
+        self.allow.as_ref().is_none_or(|list| {
+            list.iter().any(|allow| match allow {
+                Allow::All | Allow::Env(None) => true,
+                Allow::Env(Some(mine)) => mine.as_str() == name,
+                _ => false,
+            })
+        })
+    }
+
     /// Whether the policy lets `path`, absolute and resolved by the host, be bound with `mode`.
     #[must_use]
     pub fn allows_path(&self, path: &str, mode: Mode) -> bool {

@@ -13,6 +13,8 @@ use qyvol_fs::{DiskFs, DiskFsOptions, DiskQuota, Folder};
 use crate::commands::run::{Run, Show};
 use crate::failure::{Failure, Result};
 use crate::run::preload;
+use crate::run::reach::Folders;
+use crate::run::volume::Volume;
 use crate::target::{Origin, Target};
 
 /// The largest file in memory: what the app's memory can hold bounds it before this does, but for holes.
@@ -25,6 +27,8 @@ pub(crate) struct Files {
     pub(crate) places: Vec<String>,
     /// What the guest may reach of the host, for the second wall.
     pub(crate) reach: Vec<(Folder, Reach)>,
+    /// Held until the run is over.
+    pub(crate) volume: Option<Volume>,
 }
 
 struct Mounts<'a> {
@@ -33,12 +37,14 @@ struct Mounts<'a> {
     clock: Arc<dyn Clock>,
     list: Vec<(String, Box<dyn FileSystem>, Access)>,
     reach: Vec<(Folder, Reach)>,
+    volume: Option<Volume>,
 }
 
 /// Puts together what an app was granted and what the command line adds.
 pub(crate) fn build(
     target: &Target,
     granted: &Capabilities,
+    folders: &Folders,
     options: &Run,
     memory: &Budget,
 ) -> Result<Files> {
@@ -48,60 +54,40 @@ pub(crate) fn build(
         clock: Arc::new(SystemClock),
         list: Vec::new(),
         reach: Vec::new(),
+        volume: None,
     };
     if target.app.permissions.fs != OwnFiles::None {
         let own = PackedFs::new(Arc::clone(&target.files))
             .map_err(|error| Failure::refused(format!("the packaged files make no tree: {error}")))?;
         mounts.add("/", Box::new(own), Access::ReadOnly);
         if let Origin::Folder(folder) = &target.origin {
-            mounts.reach.push((open(folder, "open")?, Reach::ReadOnly));
+            mounts.reach.push((folder.try_clone().map_err(Failure::own)?, Reach::ReadOnly));
         }
     }
     if target.app.permissions.fs == OwnFiles::ReadWrite {
-        mounts.volume(target)?;
+        mounts.add_volume(target)?;
     }
     for mount in &granted.mounts {
         let place = mount.mount.as_str();
         let access = if mount.mode == Mode::ReadOnly { Access::ReadOnly } else { Access::ReadWrite };
         match &mount.from {
             MountedFrom::Memory { bytes } => mounts.memory(place, *bytes),
-            MountedFrom::Bound { path } => {
-                let path = Path::new(path);
-                mounts.disk(place, &open(path, "show")?, path, access, Show::Disk)?;
-            }
-            MountedFrom::Folder { root, path } => {
-                let folder = beside(root, path)?;
-                mounts.disk(place, &folder, &Path::new(root).join(path), access, Show::Disk)?;
+            from @ (MountedFrom::Bound { path } | MountedFrom::Folder { path, .. }) => {
+                mounts.disk(place, folders.of(from)?, Path::new(path), access, Show::Disk)?;
             }
             MountedFrom::Server { .. } => {
                 return Err(Failure::refused("mounts of `type: netfs` are not available here yet"));
             }
         }
     }
-    for directory in &options.directories {
+    for (directory, folder) in options.directories.iter().zip(folders.directories()) {
         let access = if directory.read_only { Access::ReadOnly } else { Access::ReadWrite };
-        let folder = open(&directory.host, "show")?;
-        mounts.disk(directory.guest.as_str(), &folder, &directory.host, access, options.fs)?;
+        mounts.disk(directory.guest.as_str(), folder, &directory.host, access, options.fs)?;
     }
     for mount in &options.memory {
-        mounts.memory(mount.guest.as_str(), mount.size.unwrap_or(granted.limits.memory));
+        mounts.memory(mount.guest.as_str(), mount.size.unwrap_or(u64::MAX).min(granted.limits.memory));
     }
     mounts.finish()
-}
-
-fn open(path: &Path, what: &str) -> Result<Folder> {
-    Folder::open(path).map_err(|error| Failure::at_path(what, path, &error))
-}
-
-/// Opens a folder beneath the manifest's own, `root`.
-fn beside(root: &str, path: &str) -> Result<Folder> {
-    open(Path::new(root), "open")?.open_beneath(path).map_err(|error| {
-        if error.kind() == std::io::ErrorKind::CrossesDevices {
-            return Failure::refused(format!("`{path}` leads out of the manifest's folder"))
-                .hint("declare a slot in its place and bind it with `--bind`");
-        }
-        Failure::at_path("open", &Path::new(root).join(path), &error)
-    })
 }
 
 impl Mounts<'_> {
@@ -154,19 +140,18 @@ impl Mounts<'_> {
     }
 
     /// The private volume, at `/data`.
-    fn volume(&mut self, target: &Target) -> Result<()> {
-        let folder = crate::folders::data()?.join("volumes").join(crate::run::grants::identity(target));
-        crate::atomic::private_folder(&folder)?;
+    fn add_volume(&mut self, target: &Target) -> Result<()> {
+        let volume = Volume::open(target)?;
         let quota = DiskQuota {
             bytes: Budget::new(self.limits.disk),
             inodes: Budget::new(u64::from(self.limits.inodes)),
         };
         let options = DiskFsOptions { quota: Some(quota), ..DiskFsOptions::default() };
-        let fail = |error| Failure::at_path("open", &folder, &error);
-        let opened = Folder::open(&folder).map_err(fail)?;
-        let kept = opened.try_clone().map_err(fail)?;
-        let fs = DiskFs::new(opened, options).map_err(fail)?;
+        let fail = |error| Failure::at_path("open", &volume.path, &error);
+        let kept = volume.folder.try_clone().map_err(fail)?;
+        let fs = DiskFs::new(volume.folder.try_clone().map_err(fail)?, options).map_err(fail)?;
         self.reach.push((kept, Reach::ReadWrite));
+        self.volume = Some(volume);
         self.add("/data", Box::new(fs), Access::ReadWrite);
         Ok(())
     }
@@ -187,7 +172,7 @@ impl Mounts<'_> {
             })?;
             places.push(place);
         }
-        Ok(Files { vfs, places, reach: self.reach })
+        Ok(Files { vfs, places, reach: self.reach, volume: self.volume })
     }
 }
 

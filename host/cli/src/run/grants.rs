@@ -5,41 +5,46 @@ use std::path::{Path, PathBuf};
 
 use qyv_spec::app::AppLimits;
 use qyv_spec::bundle::Verdict;
-use qyv_spec::grants::{
-    Allow, Bind, Capabilities, Grants, Policy, Refusal, Setting, decide, parse_allow_list,
-};
-use qyv_spec::manifest::Mode;
+use qyv_spec::grants::{Allow, Capabilities, Grants, Policy, Refusal, Setting, decide, parse_allow_list};
 use qyv_spec::yaml::MANIFEST_BYTES_MAX;
 
 use crate::commands::run::Run;
 use crate::failure::{Failure, Result};
+use crate::run::reach::{self, Folders};
 use crate::target::{Origin, Target, read_bounded};
 
 /// The policy of the whole host.
 const HOST_POLICY: &str = "/etc/qyvol/policy.yaml";
 
-/// Decides what the app gets; asks on a terminal, once, for what is missing.
-pub(crate) fn granted(target: &Target, options: &Run) -> Result<Capabilities> {
+/// Decides what the app gets, and opens the folders that it reaches; asks on a terminal, once, for what is missing.
+pub(crate) fn granted(target: &Target, options: &Run) -> Result<(Capabilities, Folders)> {
     let mut policy = policy()?;
     // A name is anybody's to take; what the policy gives to a name, it gives to those whom a trusted key vouches for.
     if !matches!(target.origin, Origin::Bundle(Verdict::Trusted { .. })) {
         policy.apps.clear();
     }
-    check_directories(&policy, options)?;
-    let stored_at = crate::folders::data()?.join("grants").join(format!("{}.json", identity(target)));
+    check_environment(&policy, options)?;
+    let mut folders = Folders::shown(options, &policy)?;
+    let stored_at = crate::folders::data()?.join("grants").join(format!("{}.json", identity(target)?));
     let answered = stored(&stored_at)?;
     let mut grants = answered.clone();
     grants.allow.extend(options.grant.iter().cloned());
     grants.allow.extend(standing(target)?);
     for bind in &options.bind {
         grants.bind.retain(|other| other.slot != bind.slot);
-        grants.bind.push(resolved(bind)?);
+        grants.bind.push(bind.clone());
     }
+    folders.bind(&target.app, &mut grants.bind)?;
+    // What the operator binds is not looked for where the policy would have it.
+    let of_name = policy.apps.iter_mut().filter(|entry| entry.name.matches(&target.app.name));
+    let others = of_name.flat_map(|entry| &mut entry.bind);
+    let others = others.filter(|bind| grants.bind.iter().all(|own| own.slot != bind.slot));
+    folders.bind(&target.app, others)?;
     let folder = match &target.origin {
-        Origin::Folder(folder) => folder.to_str(),
+        Origin::Folder(folder) => Some(reach::place(folder, &options.app)?),
         _ => None,
     };
-    let setting = Setting { deployment: &[], folder };
+    let setting = Setting { deployment: &[], folder: folder.as_deref() };
     let mut capabilities = match decide(&target.app, &grants, &policy, &setting) {
         Ok(capabilities) => capabilities,
         Err(refusals) => {
@@ -57,7 +62,8 @@ pub(crate) fn granted(target: &Target, options: &Run) -> Result<Capabilities> {
         limit.apply(&mut capabilities.limits);
     }
     capabilities.limits = capped(&policy, &capabilities.limits, &asked)?;
-    Ok(capabilities)
+    folders.open_beside(target, &capabilities, &policy)?;
+    Ok((capabilities, folders))
 }
 
 /// The policy caps what the command line says too.
@@ -108,24 +114,14 @@ fn standing(target: &Target) -> Result<Vec<Allow>> {
     }
 }
 
-/// A bind with its path absolute and its links resolved, as the decision wants it.
-fn resolved(bind: &Bind) -> Result<Bind> {
-    let path = Path::new(&bind.path);
-    let absolute = path.canonicalize().map_err(|error| Failure::at_path("bind", path, &error))?;
-    let path = absolute
-        .into_os_string()
-        .into_string()
-        .map_err(|path| Failure::refused(format!("`{}` is not UTF-8", Path::new(&path).display())))?;
-    Ok(Bind { path, ..bind.clone() })
-}
-
 /// Whose app this is: its name and who vouches for it, so that a stranger's app of the same name gets neither the
 /// answers nor the files of another.
-pub(crate) fn identity(target: &Target) -> String {
+pub(crate) fn identity(target: &Target) -> Result<String> {
     let source = match &target.origin {
         Origin::Module => "module".to_owned(),
         Origin::Folder(folder) => {
-            let hash = blake3::hash(folder.as_os_str().as_encoded_bytes()).to_hex();
+            let place = reach::place(folder, Path::new("the manifest's folder"))?;
+            let hash = blake3::hash(place.as_bytes()).to_hex();
             format!("folder-{}", &hash[..32])
         }
         Origin::Bundle(Verdict::Trusted { key, .. }) => format!("key-{}", key.id()),
@@ -134,25 +130,19 @@ pub(crate) fn identity(target: &Target) -> String {
             format!("app-{}", &hash[..32])
         }
     };
-    format!("{}.{source}", target.app.name)
+    Ok(format!("{}.{source}", target.app.name))
 }
 
-/// The policy caps the folders that the command line shows, too.
-fn check_directories(policy: &Policy, options: &Run) -> Result<()> {
-    for directory in &options.directories {
-        let path = directory
-            .host
-            .canonicalize()
-            .map_err(|error| Failure::at_path("show", &directory.host, &error))?;
-        let mode = if directory.read_only { Mode::ReadOnly } else { Mode::ReadWrite };
-        if !path.to_str().is_some_and(|path| policy.allows_path(path, mode)) {
-            let message = format!("the host's policy does not let an app reach `{}`", path.display());
-            return Err(
-                Failure::refused(message).hint("show another folder, or add it to `paths` in the policy")
-            );
+/// The policy caps the variables that the command line hands over, too.
+fn check_environment(policy: &Policy, options: &Run) -> Result<()> {
+    match options.environment.iter().find(|(name, _)| !policy.allows_variable(name)) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let message = format!("the host's policy does not let an app take the variable `{name}`");
+            Err(Failure::refused(message)
+                .hint(format!("leave out `--env {name}`, or add `env:{name}` to `allow` in the policy")))
         }
     }
-    Ok(())
 }
 
 fn stored(path: &Path) -> Result<Grants> {
@@ -196,4 +186,33 @@ fn ask(target: &Target, refusals: &[Refusal]) -> Result<Vec<Allow>> {
 fn refused(target: &Target, refusals: &[Refusal]) -> Failure {
     let list: Vec<String> = refusals.iter().map(|refusal| format!("  {refusal}\n")).collect();
     Failure::refused(format!("`{}` was not started:\n{}", target.app.name, list.concat()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_limit_of_the_command_line_passes_the_policys() {
+        let policy = "policy: 1\nlimits: { memory: 1MiB, stack: 64KiB, fds: 9, disk: 2MiB, inodes: 3, cpu: 0.5, \
+                      cpu_time: 4s, wall: 5s }\n";
+        let policy = Policy::from_yaml_bytes(policy.as_bytes(), "policy").unwrap();
+        let manifest = qyv_spec::Manifest::from_yaml("name: a\nentrypoint: m.wasm\n", "a.qyv").unwrap();
+        let program = crate::target::packaged("m.wasm", 1, [0; 32]).unwrap();
+        let app = crate::target::resolve(&manifest, vec![program], Path::new("a.qyv")).unwrap();
+        let least = policy.cap(&app.limits);
+        assert_eq!((least.memory, least.stack, least.fds, least.disk), (1 << 20, 64 << 10, 9, 2 << 20));
+        assert_eq!((least.inodes, least.cpu_milli), (3, Some(500)));
+        assert_eq!((least.cpu_time_ms, least.wall_ms), (Some(4000), Some(5000)));
+        let wanted = ["memory=1GiB", "stack=64MiB", "fds=65536", "disk=1TiB", "inodes=99999", "cpu=4"];
+        for wanted in wanted.into_iter().chain(["cpu_time=9h", "wall=9h"]) {
+            let mut limits = least.clone();
+            wanted.parse::<crate::run::options::LimitOption>().unwrap().apply(&mut limits);
+            assert_ne!(limits, least, "{wanted}");
+            assert_eq!(capped(&policy, &limits, &least).unwrap(), least, "{wanted}");
+        }
+        let mut limits = least.clone();
+        "memory=4KiB".parse::<crate::run::options::LimitOption>().unwrap().apply(&mut limits);
+        assert_eq!(capped(&policy, &limits, &least).unwrap().memory, 4096);
+    }
 }

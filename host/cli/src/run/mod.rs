@@ -4,7 +4,9 @@ mod files;
 pub(crate) mod grants;
 pub(crate) mod options;
 mod preload;
+mod reach;
 mod report;
+mod volume;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -63,6 +65,7 @@ struct Prepared {
     program: Program,
     target: Target,
     granted: Capabilities,
+    folders: reach::Folders,
     interrupt: Interrupt,
     watchdog: Watchdog,
 }
@@ -73,13 +76,13 @@ fn prepare_and_run(options: &Run, report: &Report) -> Result<Finished> {
     let watchdog = Watchdog::start(signals, interrupt.clone(), report.last_words()).map_err(Failure::own)?;
     let target = target::open(&options.app, target::Accept { unsigned: options.allow_unsigned })?;
     check_available(&target)?;
-    let granted = grants::granted(&target, options)?;
+    let (granted, folders) = grants::granted(&target, options)?;
     if options.no_interruption && granted.limits.cpu_milli.is_some_and(|milli| milli < 1000) {
         return Err(
             Failure::usage("`limits.cpu` needs interruption points").hint("leave out `--no-interruption`")
         );
     }
-    let prepared = prepare(options, target, granted, interrupt, watchdog)?;
+    let prepared = prepare(options, target, granted, folders, interrupt, watchdog)?;
     // On a thread of its own: the second wall holds for the guest, and this thread can still write the report.
     let stack =
         usize::try_from(prepared.granted.limits.stack).unwrap_or(usize::MAX).saturating_add(HOST_STACK_BYTES);
@@ -112,6 +115,7 @@ fn prepare(
     options: &Run,
     target: Target,
     granted: Capabilities,
+    folders: reach::Folders,
     interrupt: Interrupt,
     mut watchdog: Watchdog,
 ) -> Result<Prepared> {
@@ -128,7 +132,7 @@ fn prepare(
         cpu_time: limits.cpu_time_ms.map(Duration::from_millis),
         cpu_share_milli: limits.cpu_milli,
     });
-    Ok(Prepared { program, target, granted, interrupt, watchdog })
+    Ok(Prepared { program, target, granted, folders, interrupt, watchdog })
 }
 
 fn load(options: &Run, target: &Target, settings: &Settings, interrupt: &Interrupt) -> Result<Program> {
@@ -142,9 +146,10 @@ fn load(options: &Run, target: &Target, settings: &Settings, interrupt: &Interru
 }
 
 fn run_guest(options: &Run, report: &Report, prepared: Prepared) -> Result<Finished> {
-    let Prepared { program, target, granted, interrupt, watchdog } = prepared;
+    let Prepared { program, target, granted, folders, interrupt, watchdog } = prepared;
     let memory = Budget::new(granted.limits.memory);
-    let mut files = files::build(&target, &granted, options, &memory)?;
+    let mut files = files::build(&target, &granted, &folders, options, &memory)?;
+    let _held = files.volume.take();
     let walls: Vec<_> = files.reach.iter().map(|(folder, reach)| (folder, *reach)).collect();
     let wall = qyvol_fs::landlock::restrict(&walls).map_err(Failure::own)?;
     report.set_wall(&wall);

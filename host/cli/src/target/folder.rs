@@ -11,7 +11,7 @@ use qyv_spec::manifest::RelativePath;
 use qyv_spec::yaml::MANIFEST_BYTES_MAX;
 use qyv_spec::{App, Manifest};
 use qyv_vfs::{Access, FileType, Node, OpenOptions, PackedFiles, Vfs};
-use qyvol_fs::{DiskFs, DiskFsOptions};
+use qyvol_fs::{DiskFs, DiskFsOptions, Folder};
 
 use super::{Origin, Program, Target, packaged, read_bounded, resolve};
 use crate::failure::{Failure, Result};
@@ -25,8 +25,7 @@ const DEPTH_MAX: usize = 64;
 pub(crate) struct Project {
     pub(crate) app: App,
     pub(crate) manifest: Manifest,
-    /// Its folder, absolute and resolved.
-    pub(crate) folder: PathBuf,
+    folder: Folder,
     /// The packaged files, in the order of `app.files`.
     pub(crate) files: Vec<ProjectFile>,
 }
@@ -84,7 +83,8 @@ pub(crate) fn project(path: &Path) -> Result<Project> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let folder = parent.canonicalize().map_err(|error| Failure::at_path("open", parent, &error))?;
+    let opened = Folder::open(parent).map_err(|error| Failure::at_path("open", parent, &error))?;
+    let folder = opened.path().map_err(|error| Failure::at_path("find", parent, &error))?;
     let selection = manifest.selection();
     let mut files = Vec::new();
     let mut looked_at = 0;
@@ -109,7 +109,7 @@ pub(crate) fn project(path: &Path) -> Result<Project> {
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let described = files.iter().map(describe).collect::<Result<Vec<_>>>()?;
     let app = resolve(&manifest, described, path)?;
-    Ok(Project { app, manifest, folder, files })
+    Ok(Project { app, manifest, folder: opened, files })
 }
 
 /// Opens an app whose manifest is at `path`.
@@ -212,14 +212,19 @@ struct OpenFolder {
 }
 
 impl FolderFiles {
-    fn new(folder: &Path, files: Vec<ProjectFile>) -> Result<Self> {
-        let disk = DiskFs::open(folder, DiskFsOptions::default())
-            .map_err(|error| Failure::at_path("open", folder, &error))?;
+    fn new(folder: &Folder, files: Vec<ProjectFile>) -> Result<Self> {
+        let fail = |error: &dyn std::fmt::Display| {
+            Failure::own(format!("cannot serve the manifest's folder: {error}"))
+        };
+        let disk = folder
+            .try_clone()
+            .and_then(|folder| DiskFs::new(folder, DiskFsOptions::default()))
+            .map_err(|error| fail(&error))?;
         let mut vfs = Vfs::new();
         let root = vfs
             .mount("/", Box::new(disk), Access::ReadOnly)
             .and_then(|()| vfs.open_root("/"))
-            .map_err(|error| Failure::own(format!("cannot serve `{}`: {error}", folder.display())))?;
+            .map_err(|error| fail(&error))?;
         Ok(Self { files, folder: Mutex::new(OpenFolder { vfs, root, last: None }) })
     }
 }
