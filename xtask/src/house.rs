@@ -77,6 +77,12 @@ const RULES: &[Rule] = &[
         ours: &["qyv-spec"],
         theirs: Theirs::AllBut(&["wasmtime", "wasmtime-wasi", "tokio", "clap", "miette"]),
     },
+    Rule {
+        name: "qyvol-logs",
+        folder: "host/logs",
+        ours: &[],
+        theirs: Theirs::AllBut(&["wasmtime", "tokio", "clap", "miette"]),
+    },
     // Runs guests for the daemon, whose state it does not know.
     Rule {
         name: "qyvol-worker",
@@ -89,6 +95,7 @@ const RULES: &[Rule] = &[
             "qyv-sched",
             "qyvol-fs",
             "qyvol-engine",
+            "qyvol-logs",
             "qyvol-protocol",
         ],
         theirs: Theirs::AllBut(ENGINES),

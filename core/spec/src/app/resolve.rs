@@ -22,7 +22,7 @@ pub const DISK_BYTES_DEFAULT: u64 = 1024 * MIB;
 /// Default of `limits.inodes`.
 pub const INODES_DEFAULT: u32 = 65_536;
 /// Default of `limits.log`.
-pub const LOG_BYTES_DEFAULT: u64 = 16 * MIB;
+pub const LOG_BYTES_DEFAULT: u64 = 30 * MIB;
 /// Default of `stop_grace`, in milliseconds.
 pub const STOP_GRACE_MS_DEFAULT: u64 = 10_000;
 /// Default of `health.interval`, in milliseconds.

@@ -114,7 +114,7 @@ pub struct Limits {
     /// Files and folders in its private volume, and in each `memfs`; default 65536.
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub inodes: Option<u32>,
-    /// Bytes of its log that are kept; default `16MiB`.
+    /// Bytes of its log that are kept; default `30MiB`.
     pub log: Option<Bytes>,
     /// Instances that run at the same time; default 1.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1024)))]
