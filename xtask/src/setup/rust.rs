@@ -9,13 +9,14 @@ use super::{Missing, debian};
 use crate::shell::{cargo, program, run, text, which};
 
 /// A target, and what is left out without it.
-const TARGETS: [(&str, &str); 6] = [
+const TARGETS: [(&str, &str); 7] = [
     (GUEST_TARGET, "no guest can be built, not even the demo"),
     ("wasm32-wasip2", "no component can be built, so `tests` fails"),
     ("wasm32-unknown-unknown", "the core is not built for WebAssembly, so `core` fails"),
     ("x86_64-unknown-none", "the core is not built for bare metal, so `core` fails"),
     ("aarch64-unknown-linux-gnu", "nothing is cross-built for aarch64"),
     ("x86_64-pc-windows-gnu", "nothing is type-checked for Windows"),
+    ("aarch64-apple-darwin", "nothing is type-checked for macOS"),
 ];
 const COMPONENTS: [(&str, &str, &str); 2] = [
     ("rustfmt", "rustfmt", "the step `format` fails"),

@@ -1,6 +1,6 @@
 //! A Unix kernel's errors in the guest's words.
 
-use qyv_vfs::{Error, Result};
+use qyv_vfs::Error;
 use rustix::io::Errno;
 
 /// The guest's name of a kernel error. What has no counterpart is `IO`.
@@ -41,7 +41,8 @@ pub(super) fn error(errno: Errno) -> Error {
 }
 
 /// Makes the call again as long as a signal interrupts it.
-pub(super) fn call<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> Result<T> {
+#[cfg(target_os = "linux")]
+pub(super) fn call<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> qyv_vfs::Result<T> {
     loop {
         match call() {
             Ok(value) => return Ok(value),
