@@ -1,6 +1,7 @@
 //! One app: what is wanted of it, its slots, and what they amount to.
 
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use qyv_spec::Name;
@@ -145,8 +146,13 @@ impl App {
 
     /// Takes over a run that the host found; `false` when there is no room for it.
     pub(crate) fn adopt(&mut self, instance: Instance, ready: bool, now: u64) -> bool {
-        let deployed = self.rollout.iter().find(|kept| kept.generation == instance.generation);
-        let spec = &deployed.unwrap_or(&self.target).spec;
+        let mut known = core::iter::once(&self.target).chain(&self.rollout);
+        let known = known.find(|known| known.generation == instance.generation);
+        // Of a generation that is no longer known, nothing says that it may overlap with another.
+        let spec = known.map_or_else(
+            || Arc::new(LifeSpec { overlap: false, ..self.spec().clone() }),
+            |known| Arc::clone(&known.spec),
+        );
         let slot = self.slots.entry(instance.slot).or_insert_with(|| Slot::new(&self.target.spec));
         let beside = |run: &Run| run.generation() != instance.generation && run.spec.overlap && spec.overlap;
         let place = match (&slot.holder, &slot.other) {
@@ -155,8 +161,8 @@ impl App {
             _ => return false,
         };
         self.generation_max = self.generation_max.max(instance.generation);
-        *place = Some(Run::adopt(instance, spec, ready, now));
-        slot.next = fresh(spec);
+        *place = Some(Run::adopt(instance, &spec, ready, now));
+        slot.next = fresh(&self.target.spec);
         true
     }
 

@@ -261,6 +261,20 @@ fn a_daemon_that_returns_adopts_what_runs_and_starts_the_rest() {
 }
 
 #[test]
+fn an_adopted_generation_that_nobody_knows_overlaps_with_none() {
+    let mut desk = Desk::new();
+    let alone = desk.up("a", LifeSpec { overlap: false, ..service() }).remove(0);
+    desk.stop(&["a"]);
+    desk.deploy(&[("a", service())]).unwrap();
+    let mut desk = reborn(&desk);
+    assert!(desk.supervisor.adopt(alone.clone(), true, desk.now));
+    desk.pass(0);
+    assert_eq!((desk.stopped(), desk.started()), (vec![alone.clone()], vec![]));
+    desk.exited(&alone, 0);
+    assert_eq!(desk.started_one().generation, 2);
+}
+
+#[test]
 fn records_that_no_supervisor_wrote_are_refused() {
     let mut desk = Desk::new();
     desk.up("a", service());
