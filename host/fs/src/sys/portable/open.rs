@@ -82,15 +82,22 @@ fn open_file(dir: &Dir, name: &str, options: &OpenOptions, new: New) -> Result<(
     // Emptying and creating need a file that may be written, also for a guest that may not.
     let write = options.write || options.truncate || !matches!(new, New::No);
     let read = options.read || !write;
-    let mut host = HostOptions::new();
-    host.read(read).write(write).follow(FollowSymlinks::No).nonblock(true);
-    host::prepare(&mut host, read, write);
+    let mut plain = HostOptions::new();
+    plain.read(read).write(write).follow(FollowSymlinks::No).nonblock(true);
     match new {
         New::No => {}
-        New::Maybe => _ = host.create(true),
-        New::Only => _ = host.create_new(true),
+        New::Maybe => _ = plain.create(true),
+        New::Only => _ = plain.create_new(true),
     }
-    let file: File = call(|| dir.open_with(name, &host))?.into_std();
+    let opened = match host::with_times(&plain, read, write) {
+        // Who may read or write a file may not always set its times.
+        Some(more) => match call(|| dir.open_with(name, &more)) {
+            Err(Error::ACCES) => call(|| dir.open_with(name, &plain)),
+            opened => opened,
+        },
+        None => call(|| dir.open_with(name, &plain)),
+    };
+    let file: File = opened?.into_std();
     let found = of_file(&file)?;
     regular(&found)?;
     let id = file_id(&found);

@@ -15,8 +15,10 @@ pub(super) fn known(error: &io::Error) -> Option<Error> {
     Errno::from_io_error(error).map(errno::error)
 }
 
-/// Asks for what handles need beyond reading or writing: nothing here.
-pub(super) fn prepare(_: &mut OpenOptions, _: bool, _: bool) {}
+/// The options that also ask for setting times, where that is a right of its own: not here.
+pub(super) fn with_times(_: &OpenOptions, _: bool, _: bool) -> Option<OpenOptions> {
+    None
+}
 
 /// When the attributes last changed, in nanoseconds since 1970.
 pub(super) fn changed(found: &Metadata) -> Option<u64> {

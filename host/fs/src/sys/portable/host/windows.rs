@@ -34,14 +34,16 @@ pub(super) fn known(error: &io::Error) -> Option<Error> {
     })
 }
 
-/// Asks for what handles need beyond reading or writing: setting times is a right of its own.
-pub(super) fn prepare(options: &mut OpenOptions, read: bool, write: bool) {
+/// The options that also ask for setting times, which is a right of its own here.
+pub(super) fn with_times(options: &OpenOptions, read: bool, write: bool) -> Option<OpenOptions> {
     const GENERIC_READ: u32 = 0x8000_0000;
     const GENERIC_WRITE: u32 = 0x4000_0000;
     const FILE_WRITE_ATTRIBUTES: u32 = 0x100;
     let read = if read { GENERIC_READ } else { 0 };
     let write = if write { GENERIC_WRITE } else { 0 };
+    let mut options = options.clone();
     options.access_mode(read | write | FILE_WRITE_ATTRIBUTES);
+    Some(options)
 }
 
 /// The standard library does not tell.
