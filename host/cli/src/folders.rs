@@ -9,7 +9,7 @@ use crate::failure::{Failure, Result};
 pub(crate) const CACHE_VARIABLE: &str = "QYVOL_CACHE_DIR";
 /// Overrides the folder of keys, the trust store and the user's policy.
 pub(crate) const CONFIG_VARIABLE: &str = "QYVOL_CONFIG_DIR";
-/// Overrides the folder of private volumes and stored grants.
+/// Overrides the folder of private volumes, their locks and stored grants.
 pub(crate) const DATA_VARIABLE: &str = "QYVOL_DATA_DIR";
 
 /// Compiled code.
@@ -23,7 +23,7 @@ pub(crate) fn config() -> Result<PathBuf> {
     folder(CONFIG_VARIABLE, "XDG_CONFIG_HOME", ".config").map(|(folder, _)| folder)
 }
 
-/// Private volumes and stored grants.
+/// Private volumes, their locks and stored grants.
 pub(crate) fn data() -> Result<PathBuf> {
     folder(DATA_VARIABLE, "XDG_DATA_HOME", ".local/share").map(|(folder, _)| folder)
 }

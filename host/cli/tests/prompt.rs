@@ -125,9 +125,11 @@ fn an_app_that_asks_for_more_is_asked_about_again() {
     plain().expect(126, &["env:TWO"]);
     assert_eq!(answered(&sandbox, "run app", "y\n").0, Some(7));
     plain().expect(7, &[]);
-    // Less is granted still.
+    // Less is granted still, as long as the policy lets it.
     sandbox.write("app/app.qyv", manifest("TWO"));
     plain().expect(7, &[]);
+    sandbox.write("config/policy.yaml", "policy: 1\nallow: [\"env:ONE\"]\n");
+    plain().expect(126, &["policy", "`TWO`"]);
 }
 
 #[test]

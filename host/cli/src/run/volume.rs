@@ -21,9 +21,11 @@ pub(crate) struct Volume {
 impl Volume {
     /// Opens the volume of the app, made when it is missing, unless another run has it.
     pub(crate) fn open(target: &Target) -> Result<Self> {
-        let path = crate::folders::data()?.join("volumes").join(crate::run::grants::identity(target)?);
+        let (data, identity) = (crate::folders::data()?, crate::run::grants::identity(target)?);
+        let (path, locks) = (data.join("volumes").join(&identity), data.join("locks"));
         crate::atomic::private_folder(&path)?;
-        let lock = lock(&path.with_added_extension("lock"), target)?;
+        crate::atomic::private_folder(&locks)?;
+        let lock = lock(&locks.join(identity), target)?;
         let folder = Folder::open(&path).map_err(|error| Failure::at_path("open", &path, &error))?;
         Ok(Self { folder, path, lock })
     }
@@ -36,7 +38,7 @@ impl Drop for Volume {
     }
 }
 
-/// Takes the lock beside a volume. It belongs to the open file, so it ends with the process however that ends; the file
+/// Takes the lock of a volume. It belongs to the open file, so it ends with the process however that ends; the file
 /// itself stays, as removing it would let two processes hold locks on two files of one name.
 fn lock(path: &Path, target: &Target) -> Result<File> {
     let fail = |error: &std::io::Error| Failure::at_path("lock", path, error);
