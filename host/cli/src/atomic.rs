@@ -4,7 +4,7 @@
 //! the middle leaves nothing behind. File systems without nameless files get a hidden temporary name instead.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -134,6 +134,26 @@ fn temporary_name() -> io::Result<String> {
     Ok(format!(".qyvol-{:016x}", u64::from_le_bytes(bytes)))
 }
 
+fn is_temporary_name(name: &OsStr) -> bool {
+    let digits = name.to_str().and_then(|name| name.strip_prefix(".qyvol-"));
+    digits.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// The lock on a folder, unless another process has it, or it is no folder.
+fn lock_folder(path: &Path) -> io::Result<Option<File>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(folder) => File::from(folder),
+        Err(rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    match folder.try_lock() {
+        Ok(()) => Ok(Some(folder)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// Random bytes of the system.
 pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
     use std::io::Read as _;
@@ -223,8 +243,11 @@ pub(crate) fn private_folder(path: &Path) -> Result<()> {
 }
 
 /// A hidden folder in which something is put together; removed in the end with everything that is still in it.
+///
+/// It is locked as long as somebody works in it, so that one whose maker was killed is known for what it is.
 pub(crate) struct Workshop {
     path: PathBuf,
+    _lock: File,
 }
 
 impl Workshop {
@@ -232,7 +255,23 @@ impl Workshop {
     pub(crate) fn new(folder: &Path) -> io::Result<Self> {
         let path = folder.join(temporary_name()?);
         std::fs::create_dir(&path)?;
-        Ok(Self { path })
+        let lock = File::open(&path)?;
+        lock.try_lock()?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Removes what killed processes left in `folder`, if nothing else is in it.
+    pub(crate) fn sweep(folder: &Path) -> io::Result<()> {
+        let mut abandoned = Vec::new();
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            let lock = is_temporary_name(&entry.file_name()).then(|| lock_folder(&entry.path()));
+            match lock.transpose()?.flatten() {
+                Some(lock) => abandoned.push((entry.path(), lock)),
+                None => return Ok(()),
+            }
+        }
+        abandoned.iter().try_for_each(|(path, _)| std::fs::remove_dir_all(path))
     }
 
     /// Where it is.
@@ -253,5 +292,41 @@ impl Workshop {
 impl Drop for Workshop {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_abandoned_is_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = || std::fs::read_dir(folder.path()).unwrap().count();
+        let abandoned = folder.path().join(".qyvol-00000000000000aa");
+        std::fs::create_dir_all(abandoned.join("deep")).unwrap();
+        std::fs::write(abandoned.join("deep/file"), "half").unwrap();
+        // Somebody else is at work.
+        let workshop = Workshop::new(folder.path()).unwrap();
+        Workshop::sweep(folder.path()).unwrap();
+        assert_eq!(names(), 2);
+        drop(workshop);
+        // A file, a link and other names are somebody's own, and then all stays.
+        let own = folder.path().join(".qyvol-00000000000000ab");
+        for make in [(|path| std::fs::write(path, "mine")) as fn(&Path) -> io::Result<()>, |path| {
+            std::os::unix::fs::symlink("/", path)
+        }] {
+            make(&own).unwrap();
+            Workshop::sweep(folder.path()).unwrap();
+            assert_eq!(names(), 2);
+            std::fs::remove_file(&own).unwrap();
+        }
+        let named = folder.path().join(".qyvol-mine");
+        std::fs::create_dir(&named).unwrap();
+        Workshop::sweep(folder.path()).unwrap();
+        assert_eq!(names(), 2);
+        std::fs::remove_dir(&named).unwrap();
+        Workshop::sweep(folder.path()).unwrap();
+        assert_eq!(names(), 0);
     }
 }

@@ -77,6 +77,29 @@ impl Failure {
         Self::new(code, ending.cause(), error)
     }
 
+    /// The engine's error about the program that is called `place` in messages.
+    pub(crate) fn of_program(place: &str, error: qyvol_engine::Error) -> Self {
+        use qyvol_engine::Error as E;
+        match error {
+            E::Invalid(why) => {
+                Self::refused(format!("{place} is not a WebAssembly program that can run here: {why}"))
+            }
+            E::NoEntry => {
+                Self::refused(format!("{place} exports no `_start` function, so there is nothing to run"))
+                    .hint("build it as a program, with a `main`")
+            }
+            E::MissingImports(imports) => {
+                Self::refused(format!("{place} imports what nothing here offers: {}", imports.join(", ")))
+                    .hint("`qyvol caps` tells for which world the program was built")
+            }
+            E::Precompiled => {
+                Self::refused(format!("{place} is native code; only portable `.wasm` is accepted"))
+                    .hint("native code is never loaded from outside; run the `.wasm` it was made from")
+            }
+            error => error.into(),
+        }
+    }
+
     /// The error of an operation on a path: absent files are 127, those that may not be read 126.
     pub(crate) fn at_path(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         let message = format!("cannot {what} `{}`: {error}", path.display());

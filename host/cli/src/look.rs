@@ -54,13 +54,37 @@ impl Look {
     }
 }
 
-/// Reads the outline of a program at `path`.
-pub(crate) fn outline(path: &Path, wasm: &[u8]) -> Result<Scan> {
-    qyvol_engine::compile::kind_of(wasm)?;
+/// Reads the outline of a program that is called `place`, as [`program_of`] says it.
+pub(crate) fn outline(place: &str, wasm: &[u8]) -> Result<Scan> {
+    qyvol_engine::compile::kind_of(wasm).map_err(|error| Failure::of_program(place, error))?;
     caps::scan(wasm).map_err(|error| {
-        Failure::refused(format!("`{}` is damaged: {}", path.display(), error))
+        Failure::refused(format!("{place} is damaged: {error}"))
             .hint("build it again, or fetch it again from where it came from")
     })
+}
+
+/// What the program of the app at `path` is called in messages.
+pub(crate) fn program_of(path: &Path, app: Option<&App>) -> String {
+    match app {
+        Some(app) => format!("`{}` of `{}`", app.entrypoint, path.display()),
+        None => format!("`{}`", path.display()),
+    }
+}
+
+/// Why a program that the engine refused cannot run: the world that it was built for says more than what the engine
+/// stumbled over.
+pub(crate) fn refusal(place: &str, wasm: Option<&[u8]>, error: qyvol_engine::Error) -> Failure {
+    use qyvol_engine::Error as E;
+    let refused = matches!(error, E::Invalid(_) | E::NoEntry | E::MissingImports(_));
+    let scan = wasm.filter(|_| refused).and_then(|wasm| caps::scan(wasm).ok());
+    let verdict = scan.as_ref().map(caps::verdict);
+    match verdict {
+        Some(caps::Verdict { world, sign: Some(sign) }) => {
+            let failure = Failure::refused(format!("{place} is built for {}: {sign}", world.name()));
+            world.mend().into_iter().fold(failure, Failure::hint)
+        }
+        _ => Failure::of_program(place, error),
+    }
 }
 
 /// Why there is nothing to run in a program, if that is so.

@@ -33,6 +33,9 @@ fn main() -> ExitCode {
         return qyvol_engine::compile::child::main(rest);
     }
     let cli = cli::Cli::parse();
+    if let Err(error) = report_file_size_limit() {
+        output::failure(&failure::Failure::own(error));
+    }
     match commands::dispatch(cli) {
         Ok(code) => code,
         Err(failure) => {
@@ -40,4 +43,11 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code as u8)
         }
     }
+}
+
+/// Makes a write beyond `ulimit -f` fail with an error, which is reported with the file's name, where the signal would end
+/// the process without a word. A handler and not "ignore", which programs that are started would inherit.
+fn report_file_size_limit() -> std::io::Result<()> {
+    let noticed = std::sync::Arc::default();
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, noticed).map(drop)
 }

@@ -23,6 +23,9 @@ pub(crate) const APP_FILE: &str = ".app.json";
 /// Fills a folder that does not exist or is empty: it holds everything afterwards, or is as it was.
 pub(crate) fn into_new(opened: &Opened, folder: &Path) -> Result<()> {
     let failed = |error: io::Error| Failure::at_path("unpack into", folder, &error);
+    if folder.is_dir() {
+        Workshop::sweep(folder).map_err(failed)?;
+    }
     let there = atomic::is_empty_folder(folder).map_err(failed)?;
     if there == Some(false) {
         return Err(Failure::refused(format!("`{}` exists and is not empty", folder.display()))

@@ -8,7 +8,8 @@ const MAX_PATTERN_BYTES: usize = 255;
 
 /// A pattern of app names: `a-z`, `0-9`, `-`, `/`, and `*` for any run of characters without a `/`.
 ///
-/// `acme/*` is every app of the publisher `acme`; `classifier-*` is `classifier-ia` and never `evil/classifier-ia`.
+/// `acme/*` is every app of the publisher `acme`, once names have publishers; `classifier-*` is `classifier-ia` and never
+/// `evil/classifier-ia`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NamePattern(String);
 
@@ -20,7 +21,7 @@ impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "`{}` is no pattern of app names: write `a-z`, `0-9`, `-`, `/` and `*`, as in `acme/*`",
+            "`{}` is no pattern of app names: write `a-z`, `0-9`, `-`, `/` and `*`, as in `acme-*`",
             self.0.escape_debug()
         )
     }

@@ -44,7 +44,7 @@ impl Caps {
             let why = "its program is run by the runtime of its language, so its imports tell nothing";
             return Err(crate::failure::Failure::refused(format!("`{}`: {why}", self.app.display())));
         };
-        let scan = look::outline(&self.app, wasm)?;
+        let scan = look::outline(&look::program_of(&self.app, look.app.as_ref()), wasm)?;
         let told = Told {
             verdict: caps::verdict(&scan),
             entry: look::missing_entry(&scan),
@@ -106,7 +106,9 @@ impl Told {
         if let Some(entry) = self.entry {
             writeln!(text, "\nThere is nothing to run: {entry}")?;
         }
-        if self.scan.form == Form::Component {
+        if self.scan.form == Form::Component && self.scan.imports.is_empty() {
+            writeln!(text, "\nIt imports nothing")?;
+        } else if self.scan.form == Form::Component {
             writeln!(text, "\nIt imports:")?;
             for import in &self.scan.imports {
                 writeln!(text, "  {}", shown(import))?;

@@ -146,16 +146,17 @@ impl Findings {
     }
 
     fn take_program(&mut self, path: &Path, wasm: &[u8], app: Option<&App>) {
-        let scan = match look::outline(path, wasm) {
+        let place = look::program_of(path, app);
+        let scan = match look::outline(&place, wasm) {
             Ok(scan) => scan,
             Err(failure) => return self.take_failure(&failure),
         };
         let verdict = caps::verdict(&scan);
         if let Some(sign) = &verdict.sign {
-            let message = format!("the program is built for {}: {sign}", verdict.world.name());
+            let message = format!("{place} is built for {}: {sign}", verdict.world.name());
             self.problem(message, verdict.world.mend().map(str::to_owned));
         } else if let Some(entry) = look::missing_entry(&scan) {
-            self.problem(format!("there is nothing to run in the program: {entry}"), None);
+            self.problem(format!("there is nothing to run in {place}: {entry}"), None);
         }
         let unused = app.map(|app| caps::unused(&scan, app)).unwrap_or_default();
         self.warnings.extend(

@@ -92,6 +92,12 @@ impl Trust {
 
 impl Add {
     fn execute(&self) -> Result<()> {
+        if let Some(name) = self.names.iter().find(|name| name.to_string().contains('/')) {
+            return Err(Failure::usage(format!(
+                "`{name}` would match no app: names of apps have no publisher before a `/` yet"
+            ))
+            .hint("write what the names of the publisher's apps begin with, such as `acme-*`"));
+        }
         let (key, note) = find(&self.key)?;
         let entry = change(|store| {
             let known = store.get(&key).cloned();

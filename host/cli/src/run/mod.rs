@@ -22,6 +22,7 @@ use qyvol_engine::{
 
 use crate::commands::run::Run;
 use crate::failure::{Failure, Result};
+use crate::look;
 use crate::target::{self, Target};
 use crate::terminal::TerminalFilter;
 use report::Report;
@@ -142,7 +143,11 @@ fn load(options: &Run, target: &Target, settings: &Settings, interrupt: &Interru
     let bytes = || target.program.bytes().map_err(|failure| qyvol_engine::Error::Source(failure.message));
     let source = Source { hash: target.program.hash, bytes: &bytes };
     let mut progress = crate::progress::Spinner::default();
-    Ok(Program::load(&source, settings, &cache, &compiler, interrupt, &mut progress)?)
+    Program::load(&source, settings, &cache, &compiler, interrupt, &mut progress).map_err(|error| {
+        let app = (!matches!(target.origin, target::Origin::Module)).then_some(&target.app);
+        let place = look::program_of(&options.app, app);
+        look::refusal(&place, target.program.bytes().ok().as_deref(), error)
+    })
 }
 
 fn run_guest(options: &Run, report: &Report, prepared: Prepared) -> Result<Finished> {
@@ -178,7 +183,10 @@ fn run_guest(options: &Run, report: &Report, prepared: Prepared) -> Result<Finis
         .build()
         .map_err(|error| Failure::refused(format!("the arguments or the environment do not fit: {error}")))?;
     let start = Start { process, stdio: stdio(options), memory, interrupt, watchdog: Some(&watchdog) };
-    Ok(program.run(start)?)
+    program.run(start).map_err(|error| {
+        let app = (!matches!(target.origin, target::Origin::Module)).then_some(&target.app);
+        Failure::of_program(&look::program_of(&options.app, app), error)
+    })
 }
 
 /// The guest's first argument: the name of what was run, without its folder.

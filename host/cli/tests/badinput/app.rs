@@ -12,9 +12,10 @@ use crate::sandbox::{Ran, Sandbox, exits};
 #[track_caller]
 fn refused(sandbox: &Sandbox, app: &str, words: &[&str]) {
     let ran = sandbox.run(&["run", app]);
-    ran.expect(126, words);
+    ran.expect(126, words).expect(126, &[app]);
     for command in ["check", "caps"] {
         let ran = sandbox.run(&[command, app]);
+        assert!(ran.stderr.contains(app), "{command} {app} does not name the file: {}", ran.stderr);
         assert!(matches!(ran.code, Some(1 | 126)), "{command} {app}: {:?}\n{}", ran.code, ran.stderr);
         assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
     }
@@ -172,12 +173,30 @@ fn programs_of_manifests_must_be_there_and_be_programs() {
     assert!(ran.stderr.contains("app.wasm"), "{}", ran.stderr);
     sandbox.run(&["check", "app.qyv"]).expect(1, &["app.wasm"]);
     sandbox.write("app.wasm", "#!/bin/sh\n");
-    sandbox.run(&["run", "app.qyv"]).expect(126, &["asm"]);
-    sandbox.run(&["check", "app.qyv"]).expect(1, &["asm"]);
+    sandbox.run(&["run", "app.qyv"]).expect(126, &["`app.wasm` of `app.qyv` is not a WebAssembly program"]);
+    sandbox.run(&["check", "app.qyv"]).expect(1, &["`app.wasm` of `app.qyv` is not a WebAssembly program"]);
     std::fs::remove_file(sandbox.path("app.wasm")).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", sandbox.path("app.wasm")).unwrap();
     let ran = sandbox.run(&["run", "app.qyv"]);
     assert!(matches!(ran.code, Some(126 | 127)), "{:?}", ran.code);
+}
+
+#[test]
+fn programs_for_other_worlds_are_told_so_when_they_are_run() {
+    let sandbox = Sandbox::new();
+    for (module, words) in [
+        (r#"(module (import "wbg" "f" (func)) (func (export "main")))"#, "wasm-bindgen"),
+        (
+            r#"(module (import "go" "runtime.wasmExit" (func (param i32))) (func (export "run")))"#,
+            "GOOS=wasip1",
+        ),
+        (r#"(module (tag $e) (func (export "_start") try nop catch $e end))"#, "wasm-use-legacy-eh=false"),
+        (r#"(component (import "wasi:cli/stdout@0.3.0" (instance)))"#, "WASI 0.3"),
+    ] {
+        sandbox.write("other.wat", module);
+        sandbox.run(&["run", "other.wat"]).expect(126, &["`other.wat` is built for", words]);
+        sandbox.run(&["check", "other.wat"]).expect(1, &["`other.wat` is built for", words]);
+    }
 }
 
 #[test]
@@ -190,7 +209,7 @@ fn programs_that_want_what_nobody_offers_are_refused_by_name() {
     sandbox.run(&["run", "library.wasm"]).expect(126, &["_start"]);
     sandbox.run(&["check", "library.wasm"]).expect(1, &["_initialize"]);
     sandbox.module("threads.wasm", r#"(module (memory 1 2 shared) (func (export "_start")))"#);
-    sandbox.run(&["run", "threads.wasm"]).expect(126, &["threads"]);
+    sandbox.run(&["run", "threads.wasm"]).expect(126, &["`threads.wasm` is built for WASI with threads"]);
     sandbox.module("parameter.wasm", r#"(module (func (export "_start") (param i32)))"#);
     sandbox.run(&["run", "parameter.wasm"]).expect(126, &["_start"]);
     sandbox.module("memory.wasm", r#"(module (memory (export "memory") 60000) (func (export "_start")))"#);

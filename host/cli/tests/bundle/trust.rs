@@ -188,3 +188,14 @@ fn a_faulty_trust_store_trusts_nobody() {
         assert!(said.err.contains("line 5 of the trust store"), "{}", said.err);
     }
 }
+
+/// No app has a name with a slash yet, so a pattern with one would trust a key for nothing.
+#[test]
+fn a_pattern_that_matches_no_app_is_refused() {
+    let desk = Desk::with_app();
+    desk.ok(&["keygen"]);
+    let text = "error: `acme/*` would match no app: names of apps have no publisher before a `/` yet\n\
+                hint: write what the names of the publisher's apps begin with, such as `acme-*`\n";
+    desk.fails(&["trust", "add", "default", "--name", "hello", "--name", "acme/*"], 2, text);
+    assert!(!desk.ok(&["trust", "ls"]).contains("hello"));
+}

@@ -50,3 +50,32 @@ fn links_in_the_folder_are_not_followed() {
     assert_eq!(desk.read("elsewhere/file"), b"theirs");
     assert_eq!(desk.names("elsewhere"), ["deep", "file"]);
 }
+
+#[test]
+fn what_a_killed_unpack_left_is_no_obstacle() {
+    let desk = Desk::with_trusted_bundle();
+    desk.write("work/hello/.qyvol-0123456789abcdef/data/text.txt", "half");
+    desk.ok(&["unpack", "hello.qyvbin", "-C", "hello"]);
+    assert_eq!(desk.names("work/hello"), [".app.json", "data", "main.wasm"]);
+    // Beside something of the user's own it is not touched.
+    desk.write("work/own/.qyvol-0123456789abcdef/text.txt", "half");
+    desk.write("work/own/mine", "mine");
+    assert_eq!(desk.qyvol(&["unpack", "hello.qyvbin", "-C", "own"]).code, 126);
+    assert_eq!(desk.names("work/own"), [".qyvol-0123456789abcdef", "mine"]);
+}
+
+/// `ulimit -f` ends a process by a signal, unless it looks.
+#[test]
+fn a_limit_of_file_sizes_is_told_with_the_name() {
+    let desk = Desk::with_trusted_bundle();
+    let mut command = desk.command("sh");
+    let line = "ulimit -f 100; exec \"$0\" pack hello.qyv -o large.qyvbin";
+    let said = command.args(["-c", line]).arg(crate::desk::qyvol()).output().unwrap();
+    let text = String::from_utf8_lossy(&said.stderr);
+    assert_eq!(said.status.code(), Some(125), "{text}");
+    assert!(text.contains("cannot write `large.qyvbin`") && text.contains("too large"), "{text}");
+    assert_eq!(
+        desk.names("work").iter().filter(|name| name.contains("large") || name.starts_with('.')).count(),
+        0
+    );
+}

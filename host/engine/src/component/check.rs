@@ -156,6 +156,19 @@ mod tests {
         }
     }
 
+    /// The reference for authors of programs lists what is linked, in this order.
+    #[test]
+    fn what_is_offered_is_in_the_reference() {
+        let reference = include_str!("../../../../docs/abi.md");
+        let listed: Vec<&str> = reference
+            .lines()
+            .filter_map(|line| line.strip_prefix("- `wasi:"))
+            .filter_map(|line| line.strip_suffix('`'))
+            .collect();
+        let offered: Vec<&str> = OFFERED.iter().filter_map(|name| name.strip_prefix("wasi:")).collect();
+        assert_eq!(listed, offered);
+    }
+
     #[test]
     fn strangers_are_named() {
         for name in [
