@@ -70,6 +70,13 @@ const RULES: &[Rule] = &[
         ours: &["qyv-vfs", "qyv-wasi"],
         theirs: Theirs::AllBut(&["clap", "miette"]),
     },
+    // What an app sees under `qyvol run` and in a worker.
+    Rule {
+        name: "qyvol-launch",
+        folder: "host/launch",
+        ours: &["qyv-spec", "qyv-vfs", "qyvol-fs"],
+        theirs: Theirs::AllBut(&["wasmtime", "tokio", "clap", "miette"]),
+    },
     // Types that both sides of a conversation take from one place: no behaviour.
     Rule {
         name: "qyvol-protocol",
@@ -95,6 +102,7 @@ const RULES: &[Rule] = &[
             "qyv-sched",
             "qyvol-fs",
             "qyvol-engine",
+            "qyvol-launch",
             "qyvol-logs",
             "qyvol-protocol",
         ],
@@ -103,7 +111,7 @@ const RULES: &[Rule] = &[
     Rule {
         name: "qyvol",
         folder: "host/cli",
-        ours: &["qyv-spec", "qyv-vfs", "qyv-wasi", "qyvol-fs", "qyvol-engine"],
+        ours: &["qyv-spec", "qyv-vfs", "qyv-wasi", "qyvol-fs", "qyvol-engine", "qyvol-launch"],
         theirs: Theirs::AllBut(ENGINES),
     },
     // It sees the hosts as a person does: as programs.

@@ -87,6 +87,16 @@ pub(crate) enum Show {
     Overlay,
 }
 
+impl From<Show> for qyvol_launch::Show {
+    fn from(show: Show) -> Self {
+        match show {
+            Show::Disk => Self::Disk,
+            Show::Memfs => Self::Memory,
+            Show::Overlay => Self::Overlay,
+        }
+    }
+}
+
 impl Run {
     /// Runs the app; the exit code says how it went.
     pub(crate) fn execute(&self) -> ExitCode {

@@ -3,7 +3,6 @@
 mod files;
 pub(crate) mod grants;
 pub(crate) mod options;
-mod preload;
 mod reach;
 mod report;
 mod volume;
@@ -153,8 +152,7 @@ fn load(options: &Run, target: &Target, settings: &Settings, interrupt: &Interru
 fn run_guest(options: &Run, report: &Report, prepared: Prepared) -> Result<Finished> {
     let Prepared { program, target, granted, folders, interrupt, watchdog } = prepared;
     let memory = Budget::new(granted.limits.memory);
-    let mut files = files::build(&target, &granted, &folders, options, &memory)?;
-    let _held = files.volume.take();
+    let (mut files, _volume) = files::build(&target, &granted, &folders, options, &memory)?;
     let walls: Vec<_> = files.reach.iter().map(|(folder, reach)| (folder, *reach)).collect();
     let wall = qyvol_fs::landlock::restrict(&walls).map_err(Failure::own)?;
     report.set_wall(&wall);

@@ -2,17 +2,14 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use qyv_spec::App;
 use qyv_spec::bundle::{Bundle, ChunkCache, Source, TrustStore, Verdict, verify};
-use qyv_vfs::PackedFiles;
+use qyvol_launch::BundleFiles;
 
 use super::{Accept, Origin, Program, Target};
 use crate::failure::{Failure, Result};
-
-/// How many decompressed chunks of 1 MiB are kept.
-const CHUNKS_KEPT: usize = 4;
 
 /// A bundle whose header was checked, with the app in it.
 pub(crate) struct Opened {
@@ -98,7 +95,7 @@ pub(super) fn open(path: &Path, accept: Accept) -> Result<Target> {
         )?;
     let reader = Arc::clone(&bundle);
     let program = Program::new(hash, move || reader.read_module(module).map_err(Failure::refused));
-    let files = Arc::new(BundleFiles { bundle, cache: Mutex::new(ChunkCache::new(CHUNKS_KEPT)) });
+    let files = Arc::new(BundleFiles::new(bundle));
     Ok(Target { app, origin: Origin::Bundle(verdict), files, program })
 }
 
@@ -127,33 +124,5 @@ pub(crate) fn accepted(verdict: &Verdict, app: &App, path: &Path, accept: Accept
             "`{shown}` was changed after it was signed: a signature of key {key} does not fit"
         ))
         .hint("fetch it again from where it came from")),
-    }
-}
-
-/// The files of a bundle, read in place.
-struct BundleFiles {
-    bundle: Arc<Bundle<File>>,
-    cache: Mutex<ChunkCache>,
-}
-
-impl PackedFiles for BundleFiles {
-    fn len(&self) -> usize {
-        self.bundle.files().len()
-    }
-
-    fn file(&self, index: usize) -> qyv_vfs::PackedFile<'_> {
-        match self.bundle.file(index) {
-            Some(file) => qyv_vfs::PackedFile {
-                path: file.path,
-                size: file.size,
-                modified: file.modified.saturating_mul(1_000_000_000),
-            },
-            None => qyv_vfs::PackedFile { path: "", size: 0, modified: 0 },
-        }
-    }
-
-    fn read_at(&self, index: usize, offset: u64, into: &mut [u8]) -> qyv_vfs::Result<usize> {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        self.bundle.read_at(index, offset, into, &mut cache).map_err(|_| qyv_vfs::Error::IO)
     }
 }

@@ -79,3 +79,13 @@ fn write_all(to: &mut dyn FileSystem, file: Handle, mut offset: u64, mut bytes: 
     }
     Ok(())
 }
+
+/// Makes a file at the root of `to`.
+pub(crate) fn write(to: &mut dyn FileSystem, name: &str, bytes: &[u8]) -> Result<()> {
+    let root = to.root();
+    let options = OpenOptions { write: true, create: true, exclusive: true, ..OpenOptions::default() };
+    let file = to.open(root, name, &options)?.handle;
+    let written = write_all(to, file, 0, bytes);
+    to.close(file);
+    written
+}

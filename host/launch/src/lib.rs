@@ -1,0 +1,11 @@
+//! Puts together the files that an app sees, from what it was granted: for `qyvol run` and for the daemon's workers, so
+//! that an app sees the same under both.
+//!
+//! It decides nothing: folders come in open, limits come in capped.
+
+mod bundle;
+mod preload;
+mod tree;
+
+pub use bundle::BundleFiles;
+pub use tree::{Error, Files, Show, SystemClock, Tree};
