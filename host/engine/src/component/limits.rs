@@ -27,6 +27,10 @@ pub struct ComponentLimits {
 const HANDLES_A_FILE: usize = 8;
 /// Handles that a program has without any file.
 const HANDLES_AT_LEAST: usize = 1024;
+/// Bytes that a handle is charged: an estimate of its slot in the table and the small object behind it.
+const HANDLE_BYTES: u64 = 256;
+/// The part of an app's memory that its handles may be charged.
+const HANDLES_SHARE: u64 = 16;
 
 impl ComponentLimits {
     /// The defaults for a program that may hold `descriptors` files open.
@@ -35,6 +39,19 @@ impl ComponentLimits {
         let resources =
             (descriptors as usize).saturating_mul(HANDLES_A_FILE).saturating_add(HANDLES_AT_LEAST);
         Self { descriptors, resources, call_bytes: 16 << 20, random_bytes: 1 << 20 }
+    }
+
+    /// The same, with no more handles than a sixteenth of `memory_bytes` pays for.
+    #[must_use]
+    pub(super) fn within_memory(mut self, memory_bytes: u64) -> Self {
+        let most = usize::try_from(memory_bytes / HANDLES_SHARE / HANDLE_BYTES).unwrap_or(usize::MAX);
+        self.resources = self.resources.min(most);
+        self
+    }
+
+    /// What all handles together are charged, in bytes, before the program starts.
+    pub(super) fn handle_bytes(&self) -> u64 {
+        (self.resources as u64).saturating_mul(HANDLE_BYTES)
     }
 }
 

@@ -45,8 +45,19 @@ pub(crate) fn run(engine: &Engine, component: &Component, start: Start<'_>) -> R
     add_to_linker(&mut linker)?;
     let prepared = Prepared::new(&linker, component)?;
     let Start { process, stdio, memory, interrupt, watchdog } = start;
-    let state =
-        ComponentState::new(config(process.into_parts(), stdio, &interrupt)).map_err(wasmtime::Error::new)?;
+    let config = config(process.into_parts(), stdio, &interrupt, memory.limit());
+    // Held until the program has ended.
+    let Some(_handles) = memory.charge(config.limits.handle_bytes()) else {
+        let ending = Ending::Limit(Limit::Memory);
+        return Ok(Finished {
+            ending,
+            trap: None,
+            denials: Vec::new(),
+            memory_peak: memory.peak(),
+            coredump: None,
+        });
+    };
+    let state = ComponentState::new(config).map_err(wasmtime::Error::new)?;
     let mut store = Store::new(engine, Guest { component: state, limiter: Limiter::new(memory.clone()) });
     store.limiter(|guest| &mut guest.limiter);
     interrupt_at_epochs(&mut store, &interrupt, watchdog);
@@ -70,7 +81,7 @@ pub(crate) fn run(engine: &Engine, component: &Component, start: Start<'_>) -> R
     Ok(Finished { ending, trap, denials, memory_peak: memory.peak(), coredump })
 }
 
-fn config(parts: Parts, stdio: Stdio, interrupt: &Interrupt) -> ComponentConfig {
+fn config(parts: Parts, stdio: Stdio, interrupt: &Interrupt, memory_bytes: u64) -> ComponentConfig {
     // Whoever starts a component here grants it neither services nor listeners.
     let Parts { args, env, vfs, preopens, fds, services: _, listeners: _ } = parts;
     let stdin: Box<dyn StdinStream + Sync> =
@@ -83,7 +94,8 @@ fn config(parts: Parts, stdio: Stdio, interrupt: &Interrupt) -> ComponentConfig 
         stdin,
         stdout: output(stdio.stdout, rustix::stdio::stdout(), interrupt),
         stderr: output(stdio.stderr, rustix::stdio::stderr(), interrupt),
-        limits: ComponentLimits::with_descriptors(fds.saturating_sub(STANDARD_STREAMS)),
+        limits: ComponentLimits::with_descriptors(fds.saturating_sub(STANDARD_STREAMS))
+            .within_memory(memory_bytes),
     }
 }
 
@@ -210,6 +222,16 @@ mod tests {
         let finished = run_program(grown, false);
         assert_eq!(finished.ending, Ending::Limit(Limit::Memory));
         assert!(finished.memory_peak <= 1 << 20);
+    }
+
+    /// 1 MiB pays for 256 handles of 256 bytes; they are charged whether they are made or not.
+    #[test]
+    fn handles_are_charged() {
+        assert_eq!(run_program("i32.const 0", false).memory_peak, (64 << 10) + (64 << 10));
+        let handles = "(local $n i32) (loop (drop (call $subscribe (i64.const 1)))
+            (br_if 0 (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const COUNT)))) i32.const 0";
+        assert_eq!(run_program(&handles.replace("COUNT", "100"), false).ending, Ending::Exited(0));
+        assert_ne!(run_program(&handles.replace("COUNT", "300"), false).ending, Ending::Exited(0));
     }
 
     #[test]
