@@ -20,6 +20,12 @@ use crate::InstanceId;
 /// lets them drain.
 pub const VERSION: u32 = 1;
 
+/// The first argument of a worker's process.
+pub const WORKER_ARGUMENT: &str = "--qyvol-worker";
+
+/// The first argument of a process that compiles one bundle's program into the cache.
+pub const PREPARE_ARGUMENT: &str = "--qyvol-prepare";
+
 /// The descriptor on which a worker finds the socket that it is to accept its daemon on.
 pub const CONTROL_FD: i32 = 3;
 
