@@ -67,3 +67,28 @@ pub(crate) enum Command {
     #[command(hide = true)]
     Man(commands::man::Man),
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// The names of the commands below `command` whose help shows no example.
+    fn without_examples(command: &clap::Command, above: &str) -> Vec<String> {
+        let mut names = Vec::new();
+        for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+            let name = format!("{above} {}", command.get_name());
+            if !command.clone().render_long_help().to_string().contains("Examples:") {
+                names.push(name.clone());
+            }
+            names.extend(without_examples(command, &name));
+        }
+        names
+    }
+
+    #[test]
+    fn every_help_has_examples() {
+        assert_eq!(without_examples(&Cli::command(), "qyvol"), Vec::<String>::new());
+    }
+}

@@ -31,10 +31,18 @@ pub(crate) struct Cache {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// List the entries, the last used first
+    #[command(after_help = "Examples:
+  qyvol cache list
+  qyvol cache list --json")]
     List(Format),
     /// Read every entry as a whole and say which are in order
+    #[command(after_help = "Examples:
+  qyvol cache verify")]
     Verify(Format),
     /// Remove entries that are damaged, were not used for long, or are too many
+    #[command(after_help = "Examples:
+  qyvol cache prune                              damaged entries only
+  qyvol cache prune --unused 30d --keep 2GiB")]
     Prune {
         /// Remove entries that were not used for this time
         #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -46,6 +54,8 @@ enum Action {
         format: Format,
     },
     /// Remove every entry
+    #[command(after_help = "Examples:
+  qyvol cache clear")]
     Clear(Format),
 }
 

@@ -13,7 +13,11 @@ use crate::output;
 
 /// Say which walls really stand on this host, and what is in the way
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 everything needed works, 1 something is broken")]
+#[command(after_help = "Exit codes: 0 everything needed works, 1 something is broken
+
+Examples:
+  qyvol doctor
+  qyvol doctor --json")]
 pub(crate) struct Doctor {
     /// Report as one line of JSON
     #[arg(long)]

@@ -32,19 +32,28 @@ pub(crate) struct Trust {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Trust a key for the names that match a pattern
+    #[command(after_help = "Examples:
+  qyvol trust add acme.pub --name 'acme-*' --comment 'told by phone'
+  qyvol trust add app.qyvbin --name app --grant net")]
     Add(Add),
     /// List the keys
+    #[command(after_help = "Examples:
+  qyvol trust ls")]
     Ls {
         /// Report as one line of JSON
         #[arg(long)]
         json: bool,
     },
     /// Forget a key
+    #[command(after_help = "Examples:
+  qyvol trust rm 6a1d55d51e9a56bf")]
     Rm {
         /// The key's id or the whole key, as `trust ls` prints them
         id: String,
     },
     /// Refuse what a key signed, from now on
+    #[command(after_help = "Examples:
+  qyvol trust revoke 6a1d55d51e9a56bf")]
     Revoke {
         /// The key's id, or the whole key, which need not be known yet
         id: String,
