@@ -1,5 +1,6 @@
 //! `qyvol run`, step by step: find the app, decide what it gets, compile, build its files, run, report.
 
+mod descriptors;
 mod files;
 pub(crate) mod grants;
 pub(crate) mod options;
@@ -150,6 +151,7 @@ fn load(options: &Run, target: &Target, settings: &Settings, interrupt: &Interru
 }
 
 fn run_guest(options: &Run, report: &Report, prepared: Prepared) -> Result<Finished> {
+    descriptors::keep_own();
     let Prepared { program, target, granted, folders, interrupt, watchdog } = prepared;
     let memory = Budget::new(granted.limits.memory);
     let (mut files, _volume) = files::build(&target, &granted, &folders, options, &memory)?;
