@@ -121,6 +121,8 @@ pub struct Hello {
 pub struct Start {
     /// Which instance.
     pub instance: InstanceId,
+    /// Which revision of its app this is: comes back in [`Running`], for a daemon that did not start it.
+    pub revision: u64,
     /// The bundle, a file of the daemon's store that never changes.
     pub bundle: PathBuf,
     /// The BLAKE3 of the program within, by which its native code is found in the cache.
@@ -337,6 +339,8 @@ pub struct Wall {
 pub struct Running {
     /// Which one.
     pub instance: InstanceId,
+    /// [`Start::revision`].
+    pub revision: u64,
     /// Whether it has been ready.
     pub ready: bool,
     /// Milliseconds since its start.
