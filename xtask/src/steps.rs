@@ -44,14 +44,17 @@ const PORTABLE: &str = "--features qyvol-fs/portable";
 const CORE: &str = "-p qyv-spec -p qyv-vfs -p qyv-wasi -p qyv-svc -p qyv-sched -p qyv-supervise";
 /// The Rust SDK: beside WebAssembly it is built for this machine, where its tests and documentation are.
 const SDK: &str = "guest/rust";
+/// Apps that are built with it.
+const EXAMPLE: &str = "examples/logger";
 /// Workspaces beside the main one, and the target that each is built for.
-const OTHER_WORKSPACES: [(&str, &str); 7] = [
+const OTHER_WORKSPACES: [(&str, &str); 8] = [
     (SDK, "wasm32-wasip1"),
     (SDK, "wasm32-wasip2"),
     ("tests/guests", "wasm32-wasip1"),
     ("tests/node-host", "wasm32-unknown-unknown"),
     ("host/engine/tests/guest-p2", "wasm32-wasip2"),
     ("apps/words", "wasm32-wasip1"),
+    (EXAMPLE, "wasm32-wasip1"),
     ("xtask/bench-guests", "wasm32-wasip1"),
 ];
 
@@ -138,14 +141,17 @@ fn clippy() -> Result<Outcome> {
         command.current_dir(root().join(folder)).args(["--target", target, "--target-dir"]);
         start(command.arg(target_folder().join("clippy")).args(["--", "-D", "warnings"]))?;
     }
-    start(sdk("clippy --locked --quiet --all-targets").args(["--", "-D", "warnings"]))?;
+    for folder in [SDK, EXAMPLE] {
+        let clippy = "clippy --locked --quiet --all-targets";
+        start(native(folder, clippy).args(["--", "-D", "warnings"]))?;
+    }
     Ok(Outcome::Passed)
 }
 
-/// A command for the Rust SDK on this machine.
-fn sdk(arguments: &str) -> std::process::Command {
+/// A command for a workspace beside the main one, on this machine.
+fn native(folder: &str, arguments: &str) -> std::process::Command {
     let mut command = cargo(arguments);
-    command.current_dir(root().join(SDK)).arg("--target-dir").arg(target_folder().join("sdk"));
+    command.current_dir(root().join(folder)).arg("--target-dir").arg(target_folder().join("sdk"));
     command
 }
 
@@ -163,7 +169,9 @@ fn tests() -> Result<Outcome> {
     let qyvol = target_folder().join("debug/qyvol");
     let test = format!("test --locked --quiet --workspace {PORTABLE} --no-fail-fast");
     start(cargo(&test).env("QYVOL_BIN", &qyvol))?;
-    start(&mut sdk("test --locked --quiet"))?;
+    for folder in [SDK, EXAMPLE] {
+        start(&mut native(folder, "test --locked --quiet"))?;
+    }
     // The tests use Node where it is; only this says that it was not.
     if let Some(missing) = setup::node_missing() {
         return Ok(Outcome::LeftOut(format!("the `node` backend, because {missing}")));
@@ -176,7 +184,8 @@ fn docs() -> Result<Outcome> {
         cargo("doc --locked --quiet --workspace --no-deps --document-private-items")
             .env("RUSTDOCFLAGS", "-D warnings"),
     )?;
-    start(sdk("doc --locked --quiet --no-deps --document-private-items").env("RUSTDOCFLAGS", "-D warnings"))?;
+    let sdk = "doc --locked --quiet --no-deps --document-private-items";
+    start(native(SDK, sdk).env("RUSTDOCFLAGS", "-D warnings"))?;
     Ok(Outcome::Passed)
 }
 

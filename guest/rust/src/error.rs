@@ -1,7 +1,7 @@
 //! Why something could not be done.
 
 use std::fmt::{self, Display as _};
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use qyv_svc::protocol::Malformed;
@@ -136,10 +136,49 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
+impl Error {
+    /// What it says when nobody has looked at it.
+    fn last_words(&self) -> Option<String> {
+        (!self.seen.load(Ordering::Relaxed)).then(|| format!("qyv: {self}\n"))
+    }
+}
+
 impl Drop for Error {
     fn drop(&mut self) {
-        if !*self.seen.get_mut() {
-            eprintln!("qyv: {self}");
+        if let Some(line) = self.last_words() {
+            // In one piece, and without a panic where standard error is closed.
+            let _ = io::stderr().write_all(line.as_bytes());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Error, ErrorKind};
+
+    #[test]
+    fn only_what_nobody_has_seen_speaks_up() {
+        let down = || Error::new(ErrorKind::Down, "service://logger");
+        let said = down().last_words().unwrap();
+        assert!(
+            said.starts_with("qyv: `service://logger`: the service is down") && said.ends_with('\n'),
+            "{said}"
+        );
+        let looks: [fn(&Error) -> String; 3] =
+            [|error| format!("{:?}", error.kind()), Error::to_string, |error| format!("{error:?}")];
+        for look in looks {
+            let error = down();
+            look(&error);
+            assert_eq!(error.last_words(), None);
+        }
+        let error = down();
+        assert_eq!(error.address(), "service://logger");
+        assert!(error.last_words().is_some(), "the address is not the failure");
+    }
+
+    #[test]
+    fn a_denial_names_the_line_of_the_manifest() {
+        let text = Error::new(ErrorKind::Denied, "service://db/5432").to_string();
+        assert!(text.ends_with("`permissions: { net: { connect: [\"service://db/5432\"] } }`"), "{text}");
     }
 }

@@ -1,7 +1,7 @@
 //! Preview 2: `<name>.svc:<port>` through `wasi:sockets`. Looking up a name and connecting wait for the host.
 
 use std::io;
-use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsRawFd, RawFd};
 
 use crate::error::ErrorKind;
@@ -18,17 +18,22 @@ pub(crate) fn dial(name: &str, port: Option<u16>) -> Result<TcpStream, ErrorKind
 
 /// To serve is to listen at the app's own name.
 pub(crate) fn listen(name: &str) -> Result<Listening, ErrorKind> {
-    let (name, port) = match name.split_once('/') {
-        Some((name, port)) => (name, Some(port.parse().map_err(|_| ErrorKind::NotOffered)?)),
-        None => (name, None),
+    let addresses = match name.strip_prefix("tcp://") {
+        Some(address) => vec![address.parse().map_err(|_| ErrorKind::NotOffered)?],
+        None => {
+            let (name, port) = match name.split_once('/') {
+                Some((name, port)) => (name, Some(port.parse().map_err(|_| ErrorKind::NotOffered)?)),
+                None => (name, None),
+            };
+            look_up(name, port).map_err(|_| ErrorKind::NotOffered)?
+        }
     };
-    let addresses = look_up(name, port).map_err(|_| ErrorKind::NotOffered)?;
     let listener = TcpListener::bind(addresses.as_slice()).map_err(|error| ErrorKind::of(&error))?;
     listener.set_nonblocking(true).map_err(|error| ErrorKind::of(&error))?;
     Ok(Listening(listener))
 }
 
-fn look_up(name: &str, port: Option<u16>) -> Result<Vec<std::net::SocketAddr>, ErrorKind> {
+fn look_up(name: &str, port: Option<u16>) -> Result<Vec<SocketAddr>, ErrorKind> {
     let found = (format!("{name}.svc"), port.unwrap_or(DEFAULT_PORT)).to_socket_addrs();
     // The libc tells a refusal from all other failures, which it does not tell apart: the name does not exist.
     found.map(Iterator::collect).map_err(|error| match error.kind() {

@@ -92,6 +92,13 @@ struct Outcome<T> {
     waiting: Option<Waker>,
 }
 
+impl<T> Task<T> {
+    /// Whether its result is there, and was not taken yet.
+    pub fn is_done(&self) -> bool {
+        self.outcome.borrow().result.is_some()
+    }
+}
+
 impl<T> Future for Task<T> {
     type Output = T;
 
@@ -109,7 +116,7 @@ impl<T> Future for Task<T> {
 
 impl<T> fmt::Debug for Task<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Task").field("done", &self.outcome.borrow().result.is_some()).finish()
+        f.debug_struct("Task").field("done", &self.is_done()).finish()
     }
 }
 

@@ -35,6 +35,10 @@ fn tasks_take_turns() {
     };
     let (a, b) = (task("a"), task("b"));
     block_on(async {
+        assert!(!a.is_done());
+        while !a.is_done() {
+            yield_now().await;
+        }
         a.await;
         b.await;
     });
