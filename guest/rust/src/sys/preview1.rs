@@ -5,6 +5,7 @@ use std::ffi::CString;
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::path::Path;
 
 use crate::error::ErrorKind;
 use crate::net::listener_of;
@@ -28,7 +29,10 @@ pub(crate) fn dial(name: &str, port: Option<u16>) -> Result<TcpStream, ErrorKind
     // SAFETY: the path ends with a NUL and lives until the call returns.
     let fd = unsafe { libc::open(path.as_ptr(), libc::O_RDWR | libc::O_NONBLOCK) };
     if fd < 0 {
-        return Err(ErrorKind::of(&io::Error::last_os_error()));
+        let error = io::Error::last_os_error();
+        // A program that was granted no service and no file has no directory to ask: its libc answers that nothing is there.
+        let nothing = error.kind() == io::ErrorKind::NotFound && !Path::new("/svc").exists();
+        return Err(if nothing { ErrorKind::Denied } else { ErrorKind::of(&error) });
     }
     // SAFETY: `open` has just returned it, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) }.into())

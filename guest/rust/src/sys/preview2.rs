@@ -11,7 +11,11 @@ const DEFAULT_PORT: u16 = 1;
 
 pub(crate) fn dial(name: &str, port: Option<u16>) -> Result<TcpStream, ErrorKind> {
     let addresses = look_up(name, port)?;
-    let socket = TcpStream::connect(addresses.as_slice()).map_err(|error| ErrorKind::of(&error))?;
+    let socket = TcpStream::connect(addresses.as_slice()).map_err(|error| match error.kind() {
+        // The service has no such port.
+        io::ErrorKind::HostUnreachable => ErrorKind::Unknown,
+        _ => ErrorKind::of(&error),
+    })?;
     socket.set_nonblocking(true).map_err(|error| ErrorKind::of(&error))?;
     Ok(socket)
 }
