@@ -161,3 +161,15 @@ fn text_that_is_none_is_said_once_and_the_next_frame_is_there() {
     assert_eq!(conn.recv_text().wait().unwrap_err().kind(), ErrorKind::Malformed(Malformed::NotUtf8));
     assert_eq!(conn.recv_text().wait().unwrap().as_deref(), Some("ok"));
 }
+
+/// Linux says so when what was sent is never read; elsewhere it is the end.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_dead_peer_is_remembered() {
+    let (conn, raw) = half(Framing::Lines);
+    conn.send("never read").wait().unwrap();
+    drop(raw);
+    assert_eq!(conn.recv().wait().unwrap_err().kind(), ErrorKind::Reset);
+    assert_eq!(conn.recv().wait().unwrap_err().kind(), ErrorKind::Reset);
+    assert_eq!(conn.send("more").wait().unwrap_err().kind(), ErrorKind::Reset);
+}
