@@ -1,0 +1,277 @@
+//! A disk in memory that loses what was not synced.
+//!
+//! What is written is seen at once by who reads it, as through a kernel's cache, and reaches the platter by a sync alone.
+//! [`SimDisk::power_loss`] keeps any subset of the rest: of each file's writes, whole or by sectors of 512 bytes, and of each
+//! folder's changes. [`SimDisk::kill`] ends the process only, and keeps the cache. Both are drawn from a seed.
+//!
+//! One kind of sync can be made to lie ([`SimDisk::ignore_sync`]), which a test of durability must notice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::{Disk, DiskFile, Entry};
+
+mod file;
+mod random;
+mod tree;
+
+use file::Content;
+pub use random::Random;
+use tree::{Node, Tree};
+
+/// A simulated disk. Clones are the same disk.
+#[derive(Clone, Debug)]
+pub struct SimDisk(Arc<Mutex<State>>);
+
+#[derive(Clone, Debug)]
+struct State {
+    tree: Tree,
+    files: Vec<Content>,
+    random: Random,
+    /// How many more operations succeed.
+    left: Option<u64>,
+    /// How many more bytes can be written.
+    room: Option<u64>,
+    ignored: Option<String>,
+    sites: BTreeSet<String>,
+}
+
+impl SimDisk {
+    /// An empty disk.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self::with(State {
+            tree: Tree::new(),
+            files: Vec::new(),
+            random: Random::new(seed),
+            left: None,
+            room: None,
+            ignored: None,
+            sites: BTreeSet::new(),
+        })
+    }
+
+    fn with(state: State) -> Self {
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// Everything fails after `operations` more of them that change or sync something; the one that is cut off may have
+    /// happened in part.
+    pub fn cut_after(&self, operations: u64) {
+        self.state().left = Some(operations);
+    }
+
+    /// Whether the cut has come.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.state().left == Some(0)
+    }
+
+    /// There is room for so many more bytes; `None` is without end.
+    pub fn set_room(&self, bytes: Option<u64>) {
+        self.state().room = bytes;
+    }
+
+    /// Syncs of this kind, one of [`SimDisk::sync_sites`], do nothing from now on and say that they did.
+    pub fn ignore_sync(&self, site: &str) {
+        self.state().ignored = Some(site.to_owned());
+    }
+
+    /// The kinds of syncs that were asked for so far: `file` or `folder`, and the path with what varies replaced by `*`.
+    #[must_use]
+    pub fn sync_sites(&self) -> BTreeSet<String> {
+        self.state().sites.clone()
+    }
+
+    /// The disk as the next process finds it after this one was killed: nothing is lost.
+    #[must_use]
+    pub fn kill(&self) -> Self {
+        let mut state = self.state().clone();
+        state.left = None;
+        Self::with(state)
+    }
+
+    /// The disk after the machine has lost its power: any subset of what was not synced is lost.
+    #[must_use]
+    pub fn power_loss(&self) -> Self {
+        let mut state = self.state().clone();
+        let State { tree, files, random, left, .. } = &mut state;
+        *left = None;
+        // Now and then all or nothing: the extremes are what real disks do most.
+        let kept_of_8 = [0, 1, 4, 7, 8][random.below(5)];
+        for file in files {
+            file.lose(random, kept_of_8);
+        }
+        tree.lose(random, kept_of_8);
+        Self::with(state)
+    }
+
+    /// Changes bytes of a file behind everybody's back, as a broken disk would.
+    ///
+    /// # Panics
+    ///
+    /// When the file is not there or too short.
+    pub fn damage(&self, path: &str, offset: usize, bytes: &[u8]) {
+        let mut state = self.state();
+        let Some(Node::File(id)) = state.tree.find(path) else { panic!("`{path}` is no file") };
+        state.files[id].damage(offset, bytes);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A test that has failed elsewhere may have left it so; what is in it is whole.
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Counts an operation; `Err` when the power is off.
+    fn step(&mut self) -> io::Result<()> {
+        match &mut self.left {
+            Some(0) => Err(off()),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a sync of this kind does what it says.
+    fn honest(&mut self, kind: &str, path: &str) -> bool {
+        let site = site(kind, path);
+        let honest = self.ignored.as_deref() != Some(site.as_str());
+        self.sites.insert(site);
+        honest
+    }
+
+    fn charge(&mut self, bytes: u64) -> io::Result<()> {
+        match &mut self.room {
+            Some(room) if *room < bytes => Err(io::ErrorKind::StorageFull.into()),
+            Some(room) => {
+                *room -= bytes;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn off() -> io::Error {
+    io::Error::other("the power is off")
+}
+
+/// `file blobs/ab/.cdef.7.draft` is of the kind `file blobs/*`: what stands in a numbered folder or has a chosen name is alike.
+fn site(kind: &str, path: &str) -> String {
+    match path.split_once('/') {
+        Some((first, _)) => format!("{kind} {first}/*"),
+        None => format!("{kind} {path}"),
+    }
+}
+
+impl Disk for SimDisk {
+    fn create(&self, path: &str) -> io::Result<Box<dyn DiskFile>> {
+        let mut state = self.state();
+        let id = state.files.len();
+        state.step()?;
+        state.tree.create(path, Node::File(id))?;
+        state.files.push(Content::default());
+        drop(state);
+        Ok(Box::new(SimFile { disk: self.clone(), id, path: path.to_owned() }))
+    }
+
+    fn open(&self, path: &str, _write: bool) -> io::Result<Box<dyn DiskFile>> {
+        match self.state().tree.find(path) {
+            Some(Node::File(id)) => Ok(Box::new(SimFile { disk: self.clone(), id, path: path.to_owned() })),
+            Some(Node::Folder(_)) => Err(io::ErrorKind::IsADirectory.into()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {
+        let state = self.state();
+        let entries: BTreeMap<String, Node> = state.tree.list(folder);
+        let size = |node| match node {
+            Node::File(id) => state.files[id].len(),
+            Node::Folder(_) => 0,
+        };
+        Ok(entries.into_iter().map(|(name, node)| Entry { name, size: size(node), modified: 0 }).collect())
+    }
+
+    fn create_folder(&self, path: &str) -> io::Result<()> {
+        let mut state = self.state();
+        if matches!(state.tree.find(path), Some(Node::Folder(_))) {
+            return Ok(());
+        }
+        state.step()?;
+        state.tree.create_folder(path)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.state();
+        state.step()?;
+        state.tree.rename(from, to)
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        let mut state = self.state();
+        state.step()?;
+        state.tree.remove(path)
+    }
+
+    fn sync_folder(&self, path: &str) -> io::Result<()> {
+        let mut state = self.state();
+        state.step()?;
+        if state.honest("folder", path) {
+            state.tree.sync(path)?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct SimFile {
+    disk: SimDisk,
+    id: usize,
+    path: String,
+}
+
+impl DiskFile for SimFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.disk.state().files[self.id].len())
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.disk.state().files[self.id].read(offset, buffer)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.disk.state();
+        let last = state.left == Some(1);
+        state.step()?;
+        state.charge(bytes.len() as u64)?;
+        state.files[self.id].write(offset, bytes);
+        // The cut comes in the middle of this one: it is on its way, and nobody hears that it has arrived.
+        if last { Err(off()) } else { Ok(()) }
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut state = self.disk.state();
+        state.step()?;
+        state.files[self.id].set_len(len);
+        Ok(())
+    }
+
+    fn set_read_only(&self) -> io::Result<()> {
+        self.disk.state().step()
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.disk.state();
+        state.step()?;
+        if state.honest("file", &self.path) {
+            state.files[self.id].sync();
+        }
+        Ok(())
+    }
+}
