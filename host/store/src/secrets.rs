@@ -67,6 +67,8 @@ impl Secrets {
         if identity.symlink_metadata().is_ok() {
             check_private(identity, 0o600)?;
         }
+        // A process that was killed may have made names that are not safe yet: what is seen from now on stays.
+        disk.sync_folder(FOLDER).map_err(Error::io("sync the folder `secrets`"))?;
         Ok(Self { disk, identity: identity.to_owned() })
     }
 

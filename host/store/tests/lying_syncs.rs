@@ -5,19 +5,23 @@ use std::panic::{catch_unwind, set_hook, take_hook};
 
 mod history;
 
-const SITES: [&str; 8] = [
+const SITES: [&str; 12] = [
     "file blobs/*",
     "file secrets/*",
     "file state-1.redb",
     "file state.draft",
-    "folder ",
-    "folder blobs",
-    "folder blobs/*",
-    "folder secrets",
+    "folder / after create",
+    "folder / as found",
+    "folder blobs after create",
+    "folder blobs as found",
+    "folder blobs/* after rename",
+    "folder secrets after remove",
+    "folder secrets after rename",
+    "folder secrets as found",
 ];
 
 /// How many histories are looked at before a sync counts as useless.
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 5_000;
 
 #[test]
 fn a_sync_that_lies_is_noticed_whichever_it_is() {

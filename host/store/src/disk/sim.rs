@@ -35,6 +35,8 @@ struct State {
     room: Option<u64>,
     ignored: Option<String>,
     sites: BTreeSet<String>,
+    /// What was last done in each folder since it was synced, by this process.
+    done: BTreeMap<String, &'static str>,
 }
 
 impl SimDisk {
@@ -49,6 +51,7 @@ impl SimDisk {
             room: None,
             ignored: None,
             sites: BTreeSet::new(),
+            done: BTreeMap::new(),
         })
     }
 
@@ -78,7 +81,8 @@ impl SimDisk {
         self.state().ignored = Some(site.to_owned());
     }
 
-    /// The kinds of syncs that were asked for so far: `file` or `folder`, and the path with what varies replaced by `*`.
+    /// The kinds of syncs that were asked for so far: `file` or `folder`, the path with what varies replaced by `*`, and of a
+    /// folder what was done in it before, by the same process: `folder secrets after rename`, `folder secrets as found`.
     #[must_use]
     pub fn sync_sites(&self) -> BTreeSet<String> {
         self.state().sites.clone()
@@ -89,6 +93,7 @@ impl SimDisk {
     pub fn kill(&self) -> Self {
         let mut state = self.state().clone();
         state.left = None;
+        state.done.clear();
         Self::with(state)
     }
 
@@ -96,8 +101,9 @@ impl SimDisk {
     #[must_use]
     pub fn power_loss(&self) -> Self {
         let mut state = self.state().clone();
-        let State { tree, files, random, left, .. } = &mut state;
+        let State { tree, files, random, left, done, .. } = &mut state;
         *left = None;
+        done.clear();
         // Now and then all or nothing: the extremes are what real disks do most.
         let kept_of_8 = [0, 1, 4, 7, 8][random.below(5)];
         for file in files {
@@ -137,9 +143,14 @@ impl State {
         }
     }
 
+    /// A change of what stands in the folder of `path`.
+    fn changes(&mut self, path: &str, how: &'static str) {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        self.done.insert(folder.to_owned(), how);
+    }
+
     /// Whether a sync of this kind does what it says.
-    fn honest(&mut self, kind: &str, path: &str) -> bool {
-        let site = site(kind, path);
+    fn honest(&mut self, site: String) -> bool {
         let honest = self.ignored.as_deref() != Some(site.as_str());
         self.sites.insert(site);
         honest
@@ -161,11 +172,12 @@ fn off() -> io::Error {
     io::Error::other("the power is off")
 }
 
-/// `file blobs/ab/.cdef.7.draft` is of the kind `file blobs/*`: what stands in a numbered folder or has a chosen name is alike.
-fn site(kind: &str, path: &str) -> String {
+/// `blobs/ab/.cdef.7.draft` is of the kind `blobs/*`.
+fn kind(path: &str) -> String {
     match path.split_once('/') {
-        Some((first, _)) => format!("{kind} {first}/*"),
-        None => format!("{kind} {path}"),
+        Some((first, _)) => format!("{first}/*"),
+        None if path.is_empty() => "/".to_owned(),
+        None => path.to_owned(),
     }
 }
 
@@ -174,6 +186,7 @@ impl Disk for SimDisk {
         let mut state = self.state();
         let id = state.files.len();
         state.step()?;
+        state.changes(path, "create");
         state.tree.create(path, Node::File(id))?;
         state.files.push(Content::default());
         drop(state);
@@ -204,25 +217,33 @@ impl Disk for SimDisk {
             return Ok(());
         }
         state.step()?;
+        state.changes(path, "create");
         state.tree.create_folder(path)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.state();
         state.step()?;
+        state.changes(to, "rename");
         state.tree.rename(from, to)
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
         let mut state = self.state();
         state.step()?;
-        state.tree.remove(path)
+        state.tree.remove(path)?;
+        state.changes(path, "remove");
+        Ok(())
     }
 
     fn sync_folder(&self, path: &str) -> io::Result<()> {
         let mut state = self.state();
         state.step()?;
-        if state.honest("folder", path) {
+        let before = match state.done.remove(path) {
+            Some(how) => format!("after {how}"),
+            None => "as found".to_owned(),
+        };
+        if state.honest(format!("folder {} {before}", kind(path))) {
             state.tree.sync(path)?;
         }
         Ok(())
@@ -269,7 +290,7 @@ impl DiskFile for SimFile {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.state();
         state.step()?;
-        if state.honest("file", &self.path) {
+        if state.honest(format!("file {}", kind(&self.path))) {
             state.files[self.id].sync();
         }
         Ok(())
