@@ -31,6 +31,8 @@ struct State {
     random: Random,
     /// How many more operations succeed.
     left: Option<u64>,
+    /// Whether one has failed since.
+    cut: bool,
     /// How many more bytes can be written.
     room: Option<u64>,
     ignored: Option<String>,
@@ -48,6 +50,7 @@ impl SimDisk {
             files: Vec::new(),
             random: Random::new(seed),
             left: None,
+            cut: false,
             room: None,
             ignored: None,
             sites: BTreeSet::new(),
@@ -59,8 +62,8 @@ impl SimDisk {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// Everything fails after `operations` more of them that change or sync something; the one that is cut off may have
-    /// happened in part.
+    /// Everything fails after `operations` more of them that change or sync something; the first that fails may have happened
+    /// all the same.
     pub fn cut_after(&self, operations: u64) {
         self.state().left = Some(operations);
     }
@@ -68,7 +71,7 @@ impl SimDisk {
     /// Whether the cut has come.
     #[must_use]
     pub fn is_cut(&self) -> bool {
-        self.state().left == Some(0)
+        self.state().cut
     }
 
     /// There is room for so many more bytes; `None` is without end.
@@ -92,7 +95,7 @@ impl SimDisk {
     #[must_use]
     pub fn kill(&self) -> Self {
         let mut state = self.state().clone();
-        state.left = None;
+        (state.left, state.cut) = (None, false);
         state.done.clear();
         Self::with(state)
     }
@@ -101,9 +104,9 @@ impl SimDisk {
     #[must_use]
     pub fn power_loss(&self) -> Self {
         let mut state = self.state().clone();
-        let State { tree, files, random, left, done, .. } = &mut state;
-        *left = None;
-        done.clear();
+        (state.left, state.cut) = (None, false);
+        state.done.clear();
+        let State { tree, files, random, .. } = &mut state;
         // Now and then all or nothing: the extremes are what real disks do most.
         let kept_of_8 = [0, 1, 4, 7, 8][random.below(5)];
         for file in files {
@@ -124,6 +127,23 @@ impl SimDisk {
         state.files[id].damage(offset, bytes);
     }
 
+    /// Does something that changes or syncs, unless the power is off.
+    fn act<T>(&self, effect: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
+        let mut state = self.state();
+        match &mut state.left {
+            Some(0) => {
+                // Of the one that is cut nobody hears whether it has happened.
+                if !std::mem::replace(&mut state.cut, true) && state.random.below(2) == 0 {
+                    effect(&mut state)?;
+                }
+                return Err(io::Error::other("the power is off"));
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        effect(&mut state)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A test that has failed elsewhere may have left it so; what is in it is whole.
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -131,18 +151,6 @@ impl SimDisk {
 }
 
 impl State {
-    /// Counts an operation; `Err` when the power is off.
-    fn step(&mut self) -> io::Result<()> {
-        match &mut self.left {
-            Some(0) => Err(off()),
-            Some(left) => {
-                *left -= 1;
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
     /// A change of what stands in the folder of `path`.
     fn changes(&mut self, path: &str, how: &'static str) {
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -168,10 +176,6 @@ impl State {
     }
 }
 
-fn off() -> io::Error {
-    io::Error::other("the power is off")
-}
-
 /// `blobs/ab/.cdef.7.draft` is of the kind `blobs/*`.
 fn kind(path: &str) -> String {
     match path.split_once('/') {
@@ -183,13 +187,13 @@ fn kind(path: &str) -> String {
 
 impl Disk for SimDisk {
     fn create(&self, path: &str) -> io::Result<Box<dyn DiskFile>> {
-        let mut state = self.state();
-        let id = state.files.len();
-        state.step()?;
-        state.changes(path, "create");
-        state.tree.create(path, Node::File(id))?;
-        state.files.push(Content::default());
-        drop(state);
+        let id = self.act(|state| {
+            let id = state.files.len();
+            state.tree.create(path, Node::File(id))?;
+            state.files.push(Content::default());
+            state.changes(path, "create");
+            Ok(id)
+        })?;
         Ok(Box::new(SimFile { disk: self.clone(), id, path: path.to_owned() }))
     }
 
@@ -203,50 +207,52 @@ impl Disk for SimDisk {
 
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {
         let state = self.state();
-        let entries: BTreeMap<String, Node> = state.tree.list(folder);
         let size = |node| match node {
             Node::File(id) => state.files[id].len(),
             Node::Folder(_) => 0,
         };
-        Ok(entries.into_iter().map(|(name, node)| Entry { name, size: size(node), modified: 0 }).collect())
+        let entries = state.tree.list(folder).into_iter();
+        Ok(entries.map(|(name, node)| Entry { name, size: size(node), modified: 0 }).collect())
     }
 
     fn create_folder(&self, path: &str) -> io::Result<()> {
-        let mut state = self.state();
-        if matches!(state.tree.find(path), Some(Node::Folder(_))) {
+        if matches!(self.state().tree.find(path), Some(Node::Folder(_))) {
             return Ok(());
         }
-        state.step()?;
-        state.changes(path, "create");
-        state.tree.create_folder(path)
+        self.act(|state| {
+            state.changes(path, "create");
+            state.tree.create_folder(path)
+        })
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut state = self.state();
-        state.step()?;
-        state.changes(to, "rename");
-        state.tree.rename(from, to)
+        self.act(|state| {
+            state.tree.rename(from, to)?;
+            state.changes(to, "rename");
+            Ok(())
+        })
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
-        let mut state = self.state();
-        state.step()?;
-        state.tree.remove(path)?;
-        state.changes(path, "remove");
-        Ok(())
+        self.act(|state| {
+            state.tree.remove(path)?;
+            state.changes(path, "remove");
+            Ok(())
+        })
     }
 
     fn sync_folder(&self, path: &str) -> io::Result<()> {
-        let mut state = self.state();
-        state.step()?;
-        let before = match state.done.remove(path) {
-            Some(how) => format!("after {how}"),
-            None => "as found".to_owned(),
-        };
-        if state.honest(format!("folder {} {before}", kind(path))) {
-            state.tree.sync(path)?;
-        }
-        Ok(())
+        self.act(|state| {
+            let before = match state.done.remove(path) {
+                Some(how) => format!("after {how}"),
+                None => "as found".to_owned(),
+            };
+            if state.honest(format!("folder {} {before}", kind(path))) {
+                state.tree.sync(path)
+            } else {
+                Ok(())
+            }
+        })
     }
 }
 
@@ -267,32 +273,30 @@ impl DiskFile for SimFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut state = self.disk.state();
-        let last = state.left == Some(1);
-        state.step()?;
-        state.charge(bytes.len() as u64)?;
-        state.files[self.id].write(offset, bytes);
-        // The cut comes in the middle of this one: it is on its way, and nobody hears that it has arrived.
-        if last { Err(off()) } else { Ok(()) }
+        self.disk.act(|state| {
+            state.charge(bytes.len() as u64)?;
+            state.files[self.id].write(offset, bytes);
+            Ok(())
+        })
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let mut state = self.disk.state();
-        state.step()?;
-        state.files[self.id].set_len(len);
-        Ok(())
+        self.disk.act(|state| {
+            state.files[self.id].set_len(len);
+            Ok(())
+        })
     }
 
     fn set_read_only(&self) -> io::Result<()> {
-        self.disk.state().step()
+        self.disk.act(|_| Ok(()))
     }
 
     fn sync(&self) -> io::Result<()> {
-        let mut state = self.disk.state();
-        state.step()?;
-        if state.honest(format!("file {}", kind(&self.path))) {
-            state.files[self.id].sync();
-        }
-        Ok(())
+        self.disk.act(|state| {
+            if state.honest(format!("file {}", kind(&self.path))) {
+                state.files[self.id].sync();
+            }
+            Ok(())
+        })
     }
 }
