@@ -55,7 +55,9 @@ impl Blobs {
     pub fn open(disk: Arc<dyn Disk>, store: &Store) -> Result<Self> {
         let failed = || Error::io("clean up the folder `blobs`");
         let known = store.blobs()?;
-        for folder in disk.list(FOLDER).map_err(failed())? {
+        // What else lies there is none of ours.
+        let ours = |name: &str| name.len() == 2 && name.bytes().all(|b| b.is_ascii_hexdigit());
+        for folder in disk.list(FOLDER).map_err(failed())?.into_iter().filter(|folder| ours(&folder.name)) {
             let folder = format!("{FOLDER}/{}", folder.name);
             for entry in disk.list(&folder).map_err(failed())? {
                 let path = format!("{folder}/{}", entry.name);

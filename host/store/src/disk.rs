@@ -111,6 +111,17 @@ pub trait DiskFile: Debug + Send + Sync {
     fn sync(&self) -> io::Result<()>;
 }
 
+/// A bundle is read where it lies.
+impl qyv_spec::bundle::Source for dyn DiskFile + '_ {
+    fn len(&self) -> Result<u64, String> {
+        DiskFile::len(self).map_err(|error| error.to_string())
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), String> {
+        DiskFile::read_at(self, offset, buffer).map_err(|error| error.to_string())
+    }
+}
+
 /// A name in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {

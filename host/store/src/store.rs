@@ -1,6 +1,6 @@
 //! The database: apps, their revisions, events, and which blobs there are.
 //!
-//! One file of redb. A write is one transaction and one confirmed sync, however much it changes: that is how a thousand apps
+//! One file of redb. A write is one transaction, confirmed by the disk, however much it changes: that is how a thousand apps
 //! are deployed at once. Readers see whole transactions only.
 
 use std::collections::BTreeSet;
@@ -96,7 +96,8 @@ impl Store {
         self.write(|change| change.count(META_LEASE))
     }
 
-    /// Changes the state: all that `change` does, or nothing when it fails. One sync.
+    /// Changes the state: all that `change` does, or nothing when it fails. One transaction, however much it is. Within
+    /// `change` the store itself is not to be called: it would wait for itself.
     ///
     /// # Errors
     ///

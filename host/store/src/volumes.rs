@@ -3,14 +3,15 @@
 //! They are the apps': what is in them was chosen by guests, and may change while it is looked at. So nothing here follows a
 //! link, and no walk goes deeper than [`VOLUME_DEPTH_MAX`].
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
 use crate::{Error, Result};
 
@@ -223,7 +224,7 @@ const FOLDER_FLAGS: OFlags = OFlags::RDONLY
 /// Something in a volume.
 struct Item<'a> {
     /// The folder that it stands in, and its name there.
-    folder: &'a OwnedFd,
+    folder: BorrowedFd<'a>,
     name: &'a OsStr,
     /// Its path from the volume's root.
     path: &'a Path,
@@ -248,23 +249,25 @@ enum Kind {
 /// Calls `visit` for everything beneath `root`, folders before what is in them, until it answers `false`. What vanishes
 /// meanwhile is left out.
 fn walk(root: OwnedFd, visit: &mut dyn FnMut(&Item<'_>) -> io::Result<bool>) -> io::Result<()> {
-    struct Level {
-        folder: OwnedFd,
-        names: Vec<OsString>,
-    }
     let mut path = PathBuf::new();
-    let mut levels = vec![Level { names: names(&root)?, folder: root }];
+    // One descriptor a level, and no list of names, however many there are.
+    let mut levels = vec![Dir::new(root)?];
     while let Some(level) = levels.last_mut() {
-        let Some(name) = level.names.pop() else {
+        let Some(entry) = level.next().transpose()? else {
             levels.pop();
             path.pop();
             continue;
         };
-        let stat = match rustix::fs::statat(&level.folder, &name, AtFlags::SYMLINK_NOFOLLOW) {
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name == "." || name == ".." {
+            continue;
+        }
+        let folder = level.fd()?;
+        let stat = match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(rustix::io::Errno::NOENT) => continue,
             stat => stat?,
         };
-        path.push(&name);
+        path.push(name);
         let kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Kind::File { size: u64::try_from(stat.st_size).unwrap_or(0) },
             FileType::Symlink => Kind::Link,
@@ -274,17 +277,16 @@ fn walk(root: OwnedFd, visit: &mut dyn FnMut(&Item<'_>) -> io::Result<bool>) -> 
         };
         let deeper = matches!(kind, Kind::Folder);
         let (mode, modified) = (stat.st_mode & 0o777, stat.st_mtime);
-        let item = Item { folder: &level.folder, name: &name, path: &path, kind, mode, modified };
+        let item = Item { folder, name, path: &path, kind, mode, modified };
         if !visit(&item)? {
             return Ok(());
         }
         if deeper {
-            match rustix::fs::openat(&level.folder, &name, FOLDER_FLAGS, Mode::empty()) {
+            match rustix::fs::openat(folder, name, FOLDER_FLAGS, Mode::empty()) {
                 // It vanished, or became something else.
                 Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => {}
                 folder => {
-                    let folder = folder?;
-                    levels.push(Level { names: names(&folder)?, folder });
+                    levels.push(Dir::new(folder?)?);
                     continue;
                 }
             }
@@ -292,19 +294,4 @@ fn walk(root: OwnedFd, visit: &mut dyn FnMut(&Item<'_>) -> io::Result<bool>) -> 
         path.pop();
     }
     Ok(())
-}
-
-/// The names in a folder, last first.
-fn names(folder: &OwnedFd) -> io::Result<Vec<OsString>> {
-    use std::os::unix::ffi::OsStrExt as _;
-    let mut names = Vec::new();
-    for entry in rustix::fs::Dir::read_from(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            names.push(OsStr::from_bytes(name).to_owned());
-        }
-    }
-    names.sort_by(|a, b| b.cmp(a));
-    Ok(names)
 }

@@ -337,6 +337,9 @@ fn other_bytes_than_announced_leave_nothing() {
     drop(large);
     let folder = blob_path(&hash).rsplit_once('/').unwrap().0.to_owned();
     assert!(disk.list(&folder).unwrap().is_empty() && store.blobs().unwrap().is_empty());
+    // What somebody else has laid there is left alone.
+    disk.create_folder("blobs/notes").unwrap();
+    disk.create("blobs/notes/readme").unwrap();
     // Two at once, and once more: the same blob.
     let (mut one, mut two) = (blobs.begin(hash, 100).unwrap(), blobs.begin(hash, 100).unwrap());
     one.write(b"announced").unwrap();
@@ -350,6 +353,7 @@ fn other_bytes_than_announced_leave_nothing() {
     drop(begun);
     assert_eq!(after.list(&folder).unwrap().len(), 2);
     open(&after);
+    assert_eq!(after.list("blobs/notes").unwrap().len(), 1);
     assert_eq!(after.list(&folder).unwrap().len(), 1);
 }
 

@@ -144,6 +144,14 @@ fn an_archive_that_means_ill_leaves_nothing() {
         Err(Error::TooLarge { unit: "files", .. })
     ));
     assert!(volumes.restore("evil", &mut &file[..1000], LIMITS).is_err(), "cut off");
+    for kind in [EntryType::GNULongName, EntryType::GNULongLink, EntryType::XHeader, EntryType::XGlobalHeader]
+    {
+        let mut long = archive(kind, "long", "", &vec![b'n'; 2 << 20]);
+        long.truncate(long.len() - 1024);
+        long.extend(&file);
+        let refused = volumes.restore("evil", &mut &long[..], LIMITS).unwrap_err();
+        assert!(refused.to_string().contains("more than 1 MiB"), "{refused}");
+    }
     assert!(volumes.restore("evil", &mut &[9; 4096][..], LIMITS).is_err());
     assert!(volumes.list().unwrap().is_empty());
     let left: Vec<_> = fs::read_dir(folder.path().join("volumes"))

@@ -66,7 +66,8 @@ fn version_of(name: &str) -> Option<u32> {
 fn refuse_remains(disk: &dyn Disk) -> Result<()> {
     for folder in FOLDERS {
         let entries = disk.list(folder).map_err(Error::io(format!("read the folder `{folder}`")))?;
-        for entry in entries {
+        // Drafts and the like are no remains of anything that was acknowledged.
+        for entry in entries.into_iter().filter(|entry| !entry.name.starts_with('.')) {
             let found = format!("{folder}/{}", entry.name);
             // Folders for blobs are made before there is one.
             let empty = folder == "blobs" && disk.list(&found).is_ok_and(|blobs| blobs.is_empty());

@@ -3,6 +3,7 @@
 //! It is unpacked into a folder of its own, which gets its name when all is there. Links are made last, so that nothing is
 //! written through one, and only such as stay within the volume whatever others are beside them.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read};
@@ -12,11 +13,17 @@ use std::time::{Duration, SystemTime};
 
 use tar::{Archive, EntryType};
 
-use super::{DRAFT_PREFIX, TRASH, VOLUME_DEPTH_MAX, Volumes, empty, random_name};
+use super::{DRAFT_PREFIX, Kind, TRASH, VOLUME_DEPTH_MAX, Volumes, empty, random_name, walk};
 use crate::{Error, Result};
 
 /// The longest path in an archive, in bytes.
 const PATH_BYTES_MAX: usize = 4096;
+
+/// The most bytes before a file's content: long names and the like, which are read into memory.
+const HEADER_BYTES_MAX: u64 = 1 << 20;
+
+/// The most bytes of paths of folders and links, which are remembered to the end.
+const REMEMBERED_BYTES_MAX: usize = 64 << 20;
 
 /// How much an archive may unpack to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +56,7 @@ impl Volumes {
             limits,
             links: Vec::new(),
             folders: vec![(draft.clone(), 0o700, None)],
+            remembered: 0,
         };
         let restored = unpacking.all(archive, identity).and_then(|()| {
             // An empty folder that came meanwhile is replaced; any other is not.
@@ -73,6 +81,26 @@ struct Unpacking<'a> {
     links: Vec<(PathBuf, PathBuf)>,
     /// Each with the rights and the time that it gets in the end.
     folders: Vec<(PathBuf, u32, Option<SystemTime>)>,
+    /// Bytes of the paths above.
+    remembered: usize,
+}
+
+/// An archive of which only so much can be read until more is allowed.
+struct Metered<'a> {
+    archive: &'a mut dyn Read,
+    left: &'a Cell<u64>,
+}
+
+impl Read for Metered<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(usize::try_from(self.left.get()).unwrap_or(usize::MAX));
+        if most == 0 && !buffer.is_empty() {
+            return Err(io::Error::other("names and other headers of more than 1 MiB"));
+        }
+        let count = self.archive.read(&mut buffer[..most])?;
+        self.left.set(self.left.get() - count as u64);
+        Ok(count)
+    }
 }
 
 impl Unpacking<'_> {
@@ -82,7 +110,9 @@ impl Unpacking<'_> {
             _ => Error::Invalid(format!("this is no tar archive, or it is damaged: {error}")),
         };
         let given = self.limits;
-        for entry in Archive::new(archive).entries().map_err(unreadable)? {
+        let left = Cell::new(HEADER_BYTES_MAX);
+        let mut archive = Archive::new(Metered { archive, left: &left });
+        for entry in archive.entries().map_err(unreadable)? {
             let mut entry = entry.map_err(unreadable)?;
             let shown = String::from_utf8_lossy(&entry.path_bytes()).chars().take(200).collect::<String>();
             let refused = |why: &str| Error::Invalid(format!("the archive is refused for `{shown}`: {why}"));
@@ -90,20 +120,23 @@ impl Unpacking<'_> {
             let mode = entry.header().mode().map_err(unreadable)? & 0o777;
             let time = entry.header().mtime().map_err(unreadable)?;
             let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(time));
-            let left = self.limits.inodes.checked_sub(1);
-            self.limits.inodes = left.ok_or_else(|| too_large(identity, given.inodes, "files"))?;
+            let inodes = self.limits.inodes.checked_sub(1);
+            self.limits.inodes = inodes.ok_or_else(|| too_large(identity, given.inodes, "files"))?;
             match entry.header().entry_type() {
                 // The volume itself.
                 EntryType::Directory if path.as_os_str().is_empty() => {}
                 _ if path.as_os_str().is_empty() => return Err(refused("it has no name")),
                 EntryType::Directory => {
                     self.folder(&path).map_err(unreadable)?;
-                    self.folders.push((self.root.join(&path), mode | 0o700, time));
+                    let path = self.root.join(&path);
+                    self.remembered += path.as_os_str().len();
+                    self.folders.push((path, mode | 0o700, time));
                 }
                 EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                     let size = entry.size();
-                    let left = self.limits.bytes.checked_sub(size);
-                    self.limits.bytes = left.ok_or_else(|| too_large(identity, given.bytes, "bytes"))?;
+                    let bytes = self.limits.bytes.checked_sub(size);
+                    self.limits.bytes = bytes.ok_or_else(|| too_large(identity, given.bytes, "bytes"))?;
+                    left.set(size.saturating_add(HEADER_BYTES_MAX));
                     self.file(&path, &mut entry, size, mode, time).map_err(unreadable)?;
                 }
                 EntryType::Symlink => {
@@ -113,6 +146,7 @@ impl Unpacking<'_> {
                             "it is a link that may lead out of the volume; `..` may only stand at a target's beginning",
                         ));
                     }
+                    self.remembered += path.as_os_str().len() + target.as_os_str().len();
                     self.links.push((path, target));
                 }
                 EntryType::XGlobalHeader => {}
@@ -121,6 +155,14 @@ impl Unpacking<'_> {
                 }
                 _ => return Err(refused("it is neither a file nor a folder nor a link")),
             }
+            if self.remembered > REMEMBERED_BYTES_MAX {
+                return Err(too_large(
+                    identity,
+                    REMEMBERED_BYTES_MAX as u64,
+                    "bytes of names of folders and links",
+                ));
+            }
+            left.set(HEADER_BYTES_MAX);
         }
         self.finish().map_err(Error::io(format!("restore the volume `{identity}`")))
     }
@@ -169,9 +211,16 @@ impl Unpacking<'_> {
             if let Some(time) = time {
                 folder.set_modified(*time)?;
             }
-            folder.sync_all()?;
         }
-        Ok(())
+        // Every folder, those too that no entry has named.
+        let root = File::open(self.root)?;
+        root.sync_all()?;
+        walk(root.into(), &mut |item| {
+            if matches!(item.kind, Kind::Folder) {
+                File::open(self.root.join(item.path))?.sync_all()?;
+            }
+            Ok(true)
+        })
     }
 }
 
@@ -193,7 +242,7 @@ fn inside(path: &Path) -> std::result::Result<PathBuf, &'static str> {
             Component::RootDir | Component::Prefix(_) => return Err("its path is absolute"),
         }
     }
-    if clean.components().count() > VOLUME_DEPTH_MAX {
+    if clean.components().count() >= VOLUME_DEPTH_MAX {
         return Err("it is more than 128 folders deep");
     }
     Ok(clean)
