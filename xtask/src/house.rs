@@ -118,7 +118,15 @@ const RULES: &[Rule] = &[
     Rule {
         name: "qyvol",
         folder: "host/cli",
-        ours: &["qyv-spec", "qyv-vfs", "qyv-wasi", "qyvol-fs", "qyvol-engine", "qyvol-launch"],
+        ours: &[
+            "qyv-spec",
+            "qyv-vfs",
+            "qyv-wasi",
+            "qyvol-fs",
+            "qyvol-engine",
+            "qyvol-launch",
+            "qyvol-protocol",
+        ],
         theirs: Theirs::AllBut(ENGINES),
     },
     // It sees the hosts as a person does: as programs.

@@ -6,6 +6,7 @@
 mod atomic;
 mod caps;
 mod cli;
+mod client;
 mod commands;
 mod failure;
 mod folders;
@@ -15,9 +16,13 @@ mod output;
 mod packing;
 mod progress;
 mod run;
+mod settle;
+mod table;
 mod target;
 mod terminal;
+mod times;
 mod unpacking;
+mod usage;
 
 use std::process::ExitCode;
 
