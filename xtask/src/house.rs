@@ -108,13 +108,6 @@ const RULES: &[Rule] = &[
         ],
         theirs: Theirs::AllBut(ENGINES),
     },
-    // It keeps what it is told to keep, and knows neither who says so nor why.
-    Rule {
-        name: "qyvold-store",
-        folder: "host/store",
-        ours: &["qyv-spec", "qyvol-protocol"],
-        theirs: Theirs::AllBut(&["wasmtime", "wasmtime-wasi", "tokio", "axum", "clap"]),
-    },
     Rule {
         name: "qyvol",
         folder: "host/cli",
@@ -126,6 +119,7 @@ const RULES: &[Rule] = &[
             "qyvol-engine",
             "qyvol-launch",
             "qyvol-protocol",
+            "qyvol-worker",
         ],
         theirs: Theirs::AllBut(ENGINES),
     },

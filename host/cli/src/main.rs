@@ -6,7 +6,6 @@
 mod atomic;
 mod caps;
 mod cli;
-mod client;
 mod commands;
 mod failure;
 mod folders;
@@ -14,28 +13,20 @@ mod keys;
 mod look;
 mod output;
 mod packing;
+mod parts;
 mod progress;
 mod run;
-mod settle;
-mod table;
 mod target;
 mod terminal;
-mod times;
 mod unpacking;
-mod usage;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    // The compiler's process does nothing else, and its arguments are none of a person's.
-    let arguments: Vec<String> =
-        std::env::args_os().skip(1).filter_map(|text| text.into_string().ok()).collect();
-    if let Some((first, rest)) = arguments.split_first()
-        && first == cli::COMPILE_ARGUMENT
-    {
-        return qyvol_engine::compile::child::main(rest);
+    if let Some(code) = parts::play() {
+        return code;
     }
     let cli = cli::Cli::parse();
     if let Err(error) = report_file_size_limit() {

@@ -5,7 +5,6 @@
 //! the module on its standard input and a file of the cache as its standard output.
 
 pub mod child;
-mod footprint;
 mod wall;
 
 use std::ffi::OsString;
@@ -15,7 +14,6 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use object::ReadCache;
 use rustix::event::PollFlags;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -76,7 +74,7 @@ impl Compiler {
         })
     }
 
-    /// Compiles `module` into `partial`; what came out, and the bytes that one run of it costs besides what it grows.
+    /// Compiles `module` into `partial`.
     pub(crate) fn compile(
         &self,
         module: &[u8],
@@ -84,7 +82,7 @@ impl Compiler {
         partial: &Partial,
         interrupt: &Interrupt,
         progress: &mut dyn Progress,
-    ) -> Result<(Kind, u64)> {
+    ) -> Result<Kind> {
         let kind = kind_of(module)?;
         let size = module.len() as u64;
         if size > MODULE_BYTES_MAX {
@@ -95,10 +93,7 @@ impl Compiler {
         }
         let result = self.compile_in_child(module, kind, settings, partial, interrupt, progress);
         progress.done();
-        result?;
-        footprint::instance_bytes(&ReadCache::new(&partial.file), kind)
-            .map(|bytes| (kind, bytes))
-            .ok_or_else(|| Error::CompilerFailed("its native code cannot be read".into()))
+        result.map(|()| kind)
     }
 
     fn compile_in_child(

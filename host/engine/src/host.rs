@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 use qyv_wasi::{Clock, Error, Interest, Readiness, Result, Source, Stream, StreamKind, Wait};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::FileType;
-use rustix::rand::{GetRandomFlags, getrandom};
-use rustix::time::{ClockId, clock_getres, clock_gettime};
 
 use crate::interrupt::{Interrupt, Reason};
+use crate::system;
 
 /// Where a guest's output goes. Shared, so that the process can still write its last words.
 pub type Sink = Arc<Mutex<dyn Write + Send>>;
@@ -132,22 +131,15 @@ impl ProcessHost {
 
 impl qyv_wasi::Host for ProcessHost {
     fn clock_now(&mut self, clock: Clock) -> Result<u64> {
-        nanoseconds(clock_gettime(clock_id(clock)))
+        system::clock_now(clock)
     }
 
     fn clock_resolution(&mut self, clock: Clock) -> Result<u64> {
-        nanoseconds(clock_getres(clock_id(clock))).map(|resolution| resolution.max(1))
+        system::clock_resolution(clock)
     }
 
-    fn random(&mut self, mut into: &mut [u8]) -> Result<()> {
-        while !into.is_empty() {
-            match getrandom(&mut *into, GetRandomFlags::empty()) {
-                Ok(count) => into = &mut into[count..],
-                Err(rustix::io::Errno::INTR) => {}
-                Err(_) => return Err(Error::IO),
-            }
-        }
-        Ok(())
+    fn random(&mut self, into: &mut [u8]) -> Result<()> {
+        system::random(into)
     }
 
     fn stream_read(&mut self, stream: Stream, into: &mut [u8]) -> Result<usize> {
@@ -206,21 +198,6 @@ impl qyv_wasi::Host for ProcessHost {
 
     fn yield_now(&mut self) {
         rustix::thread::sched_yield();
-    }
-}
-
-fn nanoseconds(time: rustix::time::Timespec) -> Result<u64> {
-    let seconds = u64::try_from(time.tv_sec).map_err(|_| Error::OVERFLOW)?;
-    let nanoseconds = u64::try_from(time.tv_nsec).map_err(|_| Error::OVERFLOW)?;
-    seconds.checked_mul(1_000_000_000).and_then(|sum| sum.checked_add(nanoseconds)).ok_or(Error::OVERFLOW)
-}
-
-fn clock_id(clock: Clock) -> ClockId {
-    match clock {
-        Clock::Realtime => ClockId::Realtime,
-        Clock::Monotonic => ClockId::Monotonic,
-        Clock::ProcessCpu => ClockId::ProcessCPUTime,
-        Clock::ThreadCpu => ClockId::ThreadCPUTime,
     }
 }
 

@@ -27,6 +27,7 @@ mod preview1;
 mod program;
 mod run;
 pub mod shared;
+pub mod system;
 mod trap;
 mod watchdog;
 

@@ -18,8 +18,6 @@ use crate::{Error, Result};
 pub struct Program {
     pub(crate) engine: Engine,
     pub(crate) code: Linked,
-    /// What one run costs besides memories and tables.
-    pub(crate) instance_bytes: u64,
 }
 
 #[derive(Clone)]
@@ -57,7 +55,7 @@ impl Program {
             Code::Module(module) => Linked::Module(preview1::link(&engine, &module)?),
             Code::Component(component) => Linked::Component(component),
         };
-        Ok(Self { engine, code, instance_bytes: record.instance_bytes })
+        Ok(Self { engine, code })
     }
 
     /// Whether it is a module (WASI preview 1) or a component (preview 2).

@@ -1,0 +1,171 @@
+//! Apps that talk by name, in one worker and across two.
+
+use qyv_spec::manifest::Kind;
+use qyvol_protocol::worker::{Route, ToWorker};
+
+use crate::bench::{Bench, manifest};
+
+/// Accepts one connection after the other and sends back what comes, in pieces of any size. Descriptor 3 is the closed
+/// root, 4 the listener.
+const SERVER: &str = r#"(module
+    (import "wasi_snapshot_preview1" "sock_accept" (func $accept (param i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+    (memory (export "memory") 2)
+    (func (export "_start")
+        (loop $next
+            (if (call $accept (i32.const 4) (i32.const 0) (i32.const 8)) (then return))
+            (block $over (loop $more
+                (i32.store (i32.const 0) (i32.const 1024))
+                (i32.store (i32.const 4) (i32.const 65536))
+                (br_if $over (call $read (i32.load (i32.const 8)) (i32.const 0) (i32.const 1) (i32.const 12)))
+                (br_if $over (i32.eqz (i32.load (i32.const 12))))
+                (i32.store (i32.const 4) (i32.load (i32.const 12)))
+                (br_if $over (call $write (i32.load (i32.const 8)) (i32.const 0) (i32.const 1) (i32.const 12)))
+                (br $more)))
+            (drop (call $close (i32.load (i32.const 8))))
+            (br $next))))"#;
+
+/// Dials `echo` 200 times, says a line each time, and exits with the errno of what fails. Descriptor 3 is the closed
+/// root, 4 is `/svc`.
+const CLIENT: &str = r#"(module
+    (import "wasi_snapshot_preview1" "path_open"
+        (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 64) "echo")
+    (data (i32.const 80) "hello\n")
+    (func $check (param i32) (if (local.get 0) (then (call $exit (local.get 0)))))
+    (func (export "_start") (local $round i32)
+        (loop $next
+            (call $check (call $open (i32.const 4) (i32.const 0) (i32.const 64) (i32.const 4) (i32.const 0)
+                (i64.const 66) (i64.const 0) (i32.const 0) (i32.const 8)))
+            (i32.store (i32.const 0) (i32.const 80))
+            (i32.store (i32.const 4) (i32.const 6))
+            (call $check (call $write (i32.load (i32.const 8)) (i32.const 0) (i32.const 1) (i32.const 12)))
+            (i32.store (i32.const 0) (i32.const 1024))
+            (i32.store (i32.const 4) (i32.const 100))
+            (call $check (call $read (i32.load (i32.const 8)) (i32.const 0) (i32.const 1) (i32.const 12)))
+            (if (i32.ne (i32.load (i32.const 12)) (i32.const 6)) (then (call $exit (i32.const 200))))
+            (if (i32.ne (i32.load (i32.const 1024)) (i32.const 0x6c6c6568)) (then (call $exit (i32.const 201))))
+            (call $check (call $close (i32.load (i32.const 8))))
+            (local.set $round (i32.add (local.get $round) (i32.const 1)))
+            (br_if $next (i32.lt_u (local.get $round) (i32.const 200))))))"#;
+
+const OFFERS: &str = "services: [{ name: echo, proto: stream }]\n";
+const DIALS: &str = "permissions: { net: { connect: [\"service://echo\"] } }\n";
+
+/// WASI errno numbers.
+const CONNREFUSED: u8 = 14;
+const NOENT: u8 = 44;
+
+#[test]
+fn two_apps_of_one_worker_talk() {
+    let bench = Bench::new();
+    let server = bench.app(&manifest("server", Kind::Service, OFFERS), SERVER);
+    let client = bench.app(&manifest("client", Kind::Command, DIALS), CLIENT);
+    let worker = bench.worker("w");
+    let mut daemon = worker.connect(1).unwrap();
+    let mut early = client.clone();
+    early.instance.generation = 7;
+    daemon.start(&early, &[]);
+    assert_eq!(daemon.end_of(&early).code, NOENT, "nobody has that name yet");
+    daemon.start(&server, &[]);
+    daemon.started(&server);
+    daemon.start(&client, &[]);
+    let end = daemon.end_of(&client);
+    assert_eq!((end.cause.as_str(), end.code), ("exit", 0), "{}", end.message);
+    daemon.say(&ToWorker::Stop { instance: server.instance.clone() });
+    assert_eq!(daemon.end_of(&server).code, 0, "its listener was closed, and it returned");
+    let mut late = client.clone();
+    late.instance.generation = 8;
+    daemon.start(&late, &[]);
+    assert_eq!(daemon.end_of(&late).code, CONNREFUSED, "the name is known, and down");
+}
+
+#[test]
+fn what_was_not_granted_is_refused_and_told() {
+    let bench = Bench::new();
+    let server = bench.app(&manifest("server", Kind::Service, OFFERS), SERVER);
+    let other = "permissions: { net: { connect: [\"service://other\"] } }\n";
+    let client = bench.app(&manifest("client", Kind::Command, other), CLIENT);
+    let worker = bench.worker("w");
+    let mut daemon = worker.connect(1).unwrap();
+    daemon.start(&server, &[]);
+    daemon.started(&server);
+    daemon.start(&client, &[]);
+    let end = daemon.end_of(&client);
+    assert_eq!(end.code, 2, "acces");
+    assert!(end.denials[0].contains("service://echo"), "{:?}", end.denials);
+}
+
+#[test]
+fn two_apps_of_different_workers_talk_and_do_not_notice() {
+    let bench = Bench::new();
+    let server = bench.app(&manifest("server", Kind::Service, OFFERS), SERVER);
+    let client = bench.app(&manifest("client", Kind::Command, DIALS), CLIENT);
+    let (far, near) = (bench.worker("far"), bench.worker("near"));
+    let (mut serves, mut dials) = (far.connect(1).unwrap(), near.connect(1).unwrap());
+    serves.start(&server, &[]);
+    serves.started(&server);
+    let socket = far.services.clone();
+    let route = |up| Route {
+        service: server.services[0].clone(),
+        description: None,
+        instance: server.instance.clone(),
+        socket: Some(socket.clone()),
+        up,
+    };
+    dials.say(&ToWorker::Routes(vec![route(true)]));
+    dials.start(&client, &[]);
+    let end = dials.end_of(&client);
+    assert_eq!((end.cause.as_str(), end.code), ("exit", 0), "{}", end.message);
+    // The other worker is told nothing, dies, and is dialled once more.
+    drop(far);
+    let mut late = client.clone();
+    late.instance.generation = 8;
+    dials.start(&late, &[]);
+    assert_eq!(dials.end_of(&late).code, CONNREFUSED);
+    dials.say(&ToWorker::Routes(vec![route(false)]));
+    let mut later = client.clone();
+    later.instance.generation = 9;
+    dials.start(&later, &[]);
+    assert_eq!(dials.end_of(&later).code, CONNREFUSED);
+    dials.say(&ToWorker::Routes(Vec::new()));
+    let mut last = client.clone();
+    last.instance.generation = 10;
+    dials.start(&last, &[]);
+    assert_eq!(dials.end_of(&last).code, NOENT);
+}
+
+#[test]
+fn a_granted_port_of_the_host_is_served() {
+    use std::io::{Read as _, Write as _};
+    let bench = Bench::new();
+    let mut server = bench.app(&manifest("server", Kind::Service, ""), SERVER);
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    server.listen = vec![format!("tcp://{address}")];
+    let worker = bench.worker("w");
+    let mut daemon = worker.connect(1).unwrap();
+    daemon.start(&server, &[socket.into()]);
+    daemon.started(&server);
+    for _ in 0..20 {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let sent: Vec<u8> = (0..300_000u32).map(|number| number as u8).collect();
+        let expected = sent.clone();
+        let mut writing = stream.try_clone().unwrap();
+        let writer = std::thread::spawn(move || {
+            writing.write_all(&sent).unwrap();
+            writing.shutdown(std::net::Shutdown::Write).unwrap();
+        });
+        let mut got = Vec::new();
+        stream.read_to_end(&mut got).unwrap();
+        writer.join().unwrap();
+        assert!(got == expected, "{} bytes came back", got.len());
+    }
+}

@@ -1,0 +1,224 @@
+//! The conversation with the daemon.
+
+use std::os::fd::{AsFd as _, FromRawFd as _, IntoRawFd as _, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use qyvol_engine::Cache;
+use qyvol_protocol::channel::{self, Received};
+use qyvol_protocol::worker::{
+    CONTROL_FD, FromWorker, Hello, ORPHAN_SECONDS, SERVICES_FD, Start, ToWorker, VERSION, Welcome,
+};
+use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::arguments::Arguments;
+use crate::instance::{Instance, NotStarted, Why};
+use crate::walls;
+use crate::worker::Worker;
+
+/// How long instances have to stop when the worker drains.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// The whole life of the process.
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    let arguments = Arguments::parse(arguments)?;
+    let control = inherited(CONTROL_FD)?;
+    let services = inherited(SERVICES_FD)?;
+    let cache = Cache::open(&arguments.cache).map_err(|error| error.to_string())?;
+    // Before any other thread, so that they hold for all.
+    let walls = walls::build(
+        &[&arguments.read[..], std::slice::from_ref(&arguments.cache)].concat(),
+        &arguments.write,
+    )?;
+    let worker = Worker::new(&arguments, cache, walls, services)?;
+    serve(&worker, &control)
+}
+
+/// A listening socket that the daemon left for this process.
+fn inherited(number: i32) -> Result<UnixListener, String> {
+    // SAFETY: the daemon starts this process with exactly these descriptors for it to own, this function is called once
+    // for each before anything else is opened, and the check below ends the process if it was started otherwise.
+    let owned = unsafe { OwnedFd::from_raw_fd(number) };
+    let is_socket = rustix::fs::fstat(&owned)
+        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Socket);
+    if !is_socket {
+        // Not ours to close.
+        let _ = owned.into_raw_fd();
+        return Err("a worker is started by the daemon, not by hand".into());
+    }
+    rustix::io::fcntl_setfd(&owned, rustix::io::FdFlags::CLOEXEC).map_err(|error| error.to_string())?;
+    Ok(UnixListener::from(owned))
+}
+
+/// Listens to one daemon after the other, until it is drained.
+fn serve(worker: &Arc<Worker>, control: &UnixListener) -> Result<(), String> {
+    let mut lease = 0;
+    let mut draining = false;
+    loop {
+        let patience = Duration::from_secs(if draining { 1 } else { ORPHAN_SECONDS });
+        let Some(stream) = accept(control, patience).map_err(|error| error.to_string())? else {
+            if draining && worker.instances().is_empty() {
+                return Ok(());
+            }
+            if !draining {
+                drain(worker);
+                return Ok(());
+            }
+            continue;
+        };
+        if let Ok(Some(Received { message: ToWorker::Hello(hello), .. })) = channel::receive(&stream) {
+            let stream = Arc::new(stream);
+            if let Err(message) = acceptable(&hello, lease) {
+                let _ = channel::send(&stream, &FromWorker::Refused { message }, &[]);
+                continue;
+            }
+            lease = hello.lease;
+            draining |= converse(worker, &stream, control);
+            worker.reporter.disconnect();
+            if draining && worker.instances().is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn acceptable(hello: &Hello, lease: u64) -> Result<(), String> {
+    if hello.version != VERSION {
+        return Err(format!("this worker speaks version {VERSION}, not {}", hello.version));
+    }
+    if hello.lease < lease {
+        return Err(format!("lease {} is older than {lease}", hello.lease));
+    }
+    Ok(())
+}
+
+/// Waits for a daemon; `None` when none comes in time.
+fn accept(control: &UnixListener, patience: Duration) -> std::io::Result<Option<UnixStream>> {
+    let until = Instant::now() + patience;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let timeout = rustix::time::Timespec::try_from(left).ok();
+        match poll(&mut [PollFd::new(control, PollFlags::IN)], timeout.as_ref()) {
+            Ok(0) => return Ok(None),
+            Ok(_) => return control.accept().map(|(stream, _)| Some(stream)),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Does what one daemon says until it goes, or another one knocks. Returns whether the worker is to drain.
+fn converse(worker: &Arc<Worker>, stream: &Arc<UnixStream>, control: &UnixListener) -> bool {
+    worker.reporter.connect(Arc::clone(stream), |ended| {
+        FromWorker::Welcome(Welcome {
+            version: VERSION,
+            worker: worker.name.clone(),
+            pid: std::process::id(),
+            walls: worker.walls.clone(),
+            running: worker.running(),
+            ended,
+        })
+    });
+    let mut drain = false;
+    loop {
+        let mut waiting = [
+            PollFd::new(stream.as_ref(), PollFlags::IN),
+            PollFd::from_borrowed_fd(control.as_fd(), PollFlags::IN),
+        ];
+        // A drained worker looks now and then whether its last instance is gone.
+        let timeout = rustix::time::Timespec { tv_sec: 1, tv_nsec: 0 };
+        match poll(&mut waiting, drain.then_some(&timeout)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) if !(drain && worker.instances().is_empty()) => continue,
+            Err(_) => return drain,
+            Ok(_) => {}
+        }
+        if drain && worker.instances().is_empty() {
+            return true;
+        }
+        // The next daemon is let in only when the one before it has nothing more to say.
+        if waiting[0].revents().is_empty() {
+            return drain;
+        }
+        match channel::receive(stream) {
+            Ok(Some(Received { message: ToWorker::Drain, .. })) => drain = true,
+            Ok(Some(received)) => obey(worker, received),
+            Ok(None) | Err(_) => return drain,
+        }
+    }
+}
+
+fn obey(worker: &Arc<Worker>, received: Received<ToWorker>) {
+    let Received { message, descriptors } = received;
+    match message {
+        ToWorker::Start(start) => begin(worker, &start, descriptors),
+        ToWorker::Stop { instance } => {
+            if let Some(instance) = worker.instance(&instance) {
+                instance.stop(worker);
+            }
+        }
+        ToWorker::Kill { instance } => {
+            if let Some(instance) = worker.instance(&instance) {
+                instance.end(Why::Killed);
+            }
+        }
+        ToWorker::Probe { instance, probe, .. } => {
+            // What listens is served by whoever accepts: a running instance of a service is reachable.
+            let ok = worker.instance(&instance).is_some();
+            let message = if ok { String::new() } else { "it does not run".into() };
+            worker.reporter.tell(FromWorker::Probed { instance, probe, ok, message });
+        }
+        ToWorker::Routes(routes) => worker.services.routes(&routes),
+        ToWorker::Revoke { app, dial } => worker.services.grant(&app, &dial),
+        ToWorker::Usage { request } => {
+            worker.reporter.tell(FromWorker::Usage { request, instances: worker.used() });
+        }
+        ToWorker::Exec { exec, .. } => {
+            let message = "this worker cannot run a second program beside an instance yet".to_owned();
+            worker.reporter.tell(FromWorker::ExecExited { exec, code: 126, message });
+        }
+        ToWorker::Hello(_) | ToWorker::Drain | ToWorker::EndExec { .. } | ToWorker::Attach { .. } => {}
+    }
+}
+
+fn begin(worker: &Arc<Worker>, start: &Start, sockets: Vec<OwnedFd>) {
+    let instance = start.instance.clone();
+    match Instance::start(worker, start, sockets) {
+        Ok(_) => {
+            worker.reporter.tell(FromWorker::Started { instance: instance.clone() });
+            for service in &start.services {
+                worker.reporter.tell(FromWorker::Serving {
+                    instance: instance.clone(),
+                    service: service.name.clone(),
+                    port: service.port,
+                    up: true,
+                });
+            }
+            if start.kind != qyv_spec::manifest::Kind::Command && start.health.is_none() {
+                worker.reporter.tell(FromWorker::Ready { instance });
+            }
+        }
+        Err(NotStarted::NotCompiled) => {
+            worker.reporter.tell(FromWorker::NotCompiled { instance, module: start.module });
+        }
+        Err(NotStarted::Failed(message)) => worker.reporter.tell(FromWorker::Failed { instance, message }),
+    }
+}
+
+/// Ends every instance: politely, then not.
+fn drain(worker: &Arc<Worker>) {
+    for instance in worker.instances() {
+        instance.stop(worker);
+    }
+    let until = Instant::now() + DRAIN;
+    while !worker.instances().is_empty() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    for instance in worker.instances() {
+        instance.end(Why::Killed);
+    }
+    let until = Instant::now() + DRAIN;
+    while !worker.instances().is_empty() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

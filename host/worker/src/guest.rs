@@ -1,0 +1,285 @@
+//! What a guest gets from its worker: clocks, randomness, its log, its connections.
+
+use std::future::Future as _;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use qyv_svc::{AppId, Dial, End, ListenerId};
+use qyv_vfs::Budget;
+use qyv_wasi::{
+    Clock, Denial, Direction, Error, Interest, Listener, Readiness, Result, Socket, Source, Stream,
+    StreamKind, Wait,
+};
+use qyvol_engine::shared::SharedHost;
+use qyvol_engine::system;
+use qyvol_logs::LogStream;
+use tokio::time::{Instant, Sleep};
+
+use crate::executor::Meter;
+use crate::services::{Services, Shared};
+use crate::tcp::Accepting;
+
+/// The longest single sleep; a wait that is longer is looked at again.
+const SLEEP_MAX: Duration = Duration::from_secs(86_400);
+
+/// What a guest listens on.
+pub(crate) enum Listening {
+    /// A service.
+    Service(ListenerId),
+    /// A socket of the host.
+    Tcp(Accepting),
+}
+
+/// The host of one guest.
+pub(crate) struct GuestHost {
+    app: AppId,
+    services: Arc<Services>,
+    stdout: LogStream,
+    stderr: LogStream,
+    meter: Arc<Meter>,
+    memory: Budget,
+    sockets: Vec<Option<End<Shared>>>,
+    listeners: Vec<Option<Listening>>,
+    sleep: Option<Pin<Box<Sleep>>>,
+    denials: Arc<Mutex<Vec<Denial>>>,
+}
+
+impl GuestHost {
+    pub(crate) fn new(
+        app: AppId,
+        services: Arc<Services>,
+        log: &LogStream,
+        meter: Arc<Meter>,
+        memory: Budget,
+        listeners: Vec<Listening>,
+    ) -> Self {
+        Self {
+            app,
+            services,
+            stdout: log.clone(),
+            stderr: log.stderr(),
+            meter,
+            memory,
+            sockets: Vec::new(),
+            listeners: listeners.into_iter().map(Some).collect(),
+            sleep: None,
+            denials: Arc::default(),
+        }
+    }
+
+    /// Where the guest's denials are found when it is gone.
+    pub(crate) fn denials(&self) -> Arc<Mutex<Vec<Denial>>> {
+        Arc::clone(&self.denials)
+    }
+
+    fn socket(&self, socket: Socket) -> Result<&End<Shared>> {
+        self.sockets.get(socket.0 as usize).and_then(Option::as_ref).ok_or(Error::BADF)
+    }
+
+    fn listener(&self, listener: Listener) -> Result<&Listening> {
+        self.listeners.get(listener.0 as usize).and_then(Option::as_ref).ok_or(Error::BADF)
+    }
+
+    /// Keeps a connection under the lowest free number. There are never more than `limits.fds`.
+    fn keep(&mut self, end: End<Shared>) -> Socket {
+        let free = self.sockets.iter().position(Option::is_none).unwrap_or_else(|| {
+            self.sockets.push(None);
+            self.sockets.len() - 1
+        });
+        self.sockets[free] = Some(end);
+        Socket(u32::try_from(free).unwrap_or(u32::MAX))
+    }
+
+    fn ready_or_wake(
+        &mut self,
+        source: Source,
+        interest: Interest,
+        waker: Option<&Waker>,
+    ) -> Option<Readiness> {
+        let hangup = Some(Readiness { bytes: 0, hangup: true });
+        match source {
+            // No input ever comes, and the log always takes output.
+            Source::Stream(Stream::Stdin) => hangup,
+            Source::Stream(_) => Some(Readiness { bytes: 1, hangup: false }),
+            Source::Socket(socket) => match self.socket(socket) {
+                Ok(end) => {
+                    let interest = match interest {
+                        Interest::Read => qyv_svc::Interest::Read,
+                        Interest::Write => qyv_svc::Interest::Write,
+                    };
+                    let ready = end.ready(interest, waker)?;
+                    Some(Readiness { bytes: ready.bytes, hangup: ready.hangup })
+                }
+                Err(_) => hangup,
+            },
+            Source::Listener(listener) => match self.listener(listener) {
+                Ok(Listening::Service(id)) => {
+                    let id = *id;
+                    let ready = self.services.with(|network, wakes| network.ready(id, waker, wakes))?;
+                    Some(Readiness { bytes: ready.bytes, hangup: ready.hangup })
+                }
+                Ok(Listening::Tcp(accepting)) => match accepting.ready(waker) {
+                    0 => None,
+                    count => Some(Readiness { bytes: count as u64, hangup: false }),
+                },
+                Err(_) => hangup,
+            },
+        }
+    }
+}
+
+fn ways(direction: Direction) -> qyv_svc::Direction {
+    match direction {
+        Direction::Receive => qyv_svc::Direction::Receive,
+        Direction::Send => qyv_svc::Direction::Send,
+        Direction::Both => qyv_svc::Direction::Both,
+    }
+}
+
+impl qyv_wasi::Host for GuestHost {
+    fn clock_now(&mut self, clock: Clock) -> Result<u64> {
+        match clock {
+            // The thread runs many guests: what is the guest's own was counted.
+            Clock::ProcessCpu | Clock::ThreadCpu => Ok(self.meter.used_in_turn()),
+            Clock::Realtime | Clock::Monotonic => system::clock_now(clock),
+        }
+    }
+
+    fn clock_resolution(&mut self, clock: Clock) -> Result<u64> {
+        system::clock_resolution(clock)
+    }
+
+    fn random(&mut self, into: &mut [u8]) -> Result<()> {
+        system::random(into)
+    }
+
+    fn stream_read(&mut self, _: Stream, _: &mut [u8]) -> Result<usize> {
+        Ok(0)
+    }
+
+    fn stream_write(&mut self, stream: Stream, from: &[u8]) -> Result<usize> {
+        match stream {
+            Stream::Stdin => return Err(Error::BADF),
+            Stream::Stdout => self.stdout.print(from),
+            Stream::Stderr => self.stderr.print(from),
+        }
+        Ok(from.len())
+    }
+
+    fn stream_kind(&self, stream: Stream) -> StreamKind {
+        if stream == Stream::Stdin { StreamKind::Null } else { StreamKind::Pipe }
+    }
+
+    fn ready(&mut self, source: Source, interest: Interest) -> Option<Readiness> {
+        self.ready_or_wake(source, interest, None)
+    }
+
+    fn yield_now(&mut self) {}
+
+    fn service(&mut self, name: &str, port: Option<u16>) -> Result<()> {
+        self.services.with(|network, _| network.service(self.app, name, port))
+    }
+
+    fn services(&mut self) -> Vec<String> {
+        self.services
+            .with(|network, _| network.services(self.app).map(|name| name.as_str().to_owned()).collect())
+    }
+
+    fn service_info(&mut self, name: &str) -> Result<String> {
+        self.services.with(|network, _| network.info(self.app, name))
+    }
+
+    fn dial(&mut self, name: &str, port: Option<u16>, direction: Direction) -> Result<Socket> {
+        let dial = Dial { app: self.app, name, port, ways: ways(direction), budget: &self.memory };
+        let end = self.services.dial(&dial)?;
+        Ok(self.keep(end))
+    }
+
+    fn connected(&mut self, socket: Socket) -> Result<()> {
+        self.socket(socket)?.connected()
+    }
+
+    fn accept(&mut self, listener: Listener) -> Result<Socket> {
+        let end = match self.listener(listener)? {
+            Listening::Service(id) => {
+                let id = *id;
+                self.services.with(|network, _| network.accept(id))?
+            }
+            Listening::Tcp(accepting) => accepting.accept()?,
+        };
+        Ok(self.keep(end))
+    }
+
+    fn receive(&mut self, socket: Socket, into: &mut [u8], peek: bool) -> Result<usize> {
+        self.socket(socket)?.receive(into, peek)
+    }
+
+    fn send(&mut self, socket: Socket, from: &[u8]) -> Result<usize> {
+        self.socket(socket)?.send(from)
+    }
+
+    fn shutdown(&mut self, socket: Socket, direction: Direction) -> Result<()> {
+        self.socket(socket)?.shutdown(ways(direction));
+        Ok(())
+    }
+
+    fn close(&mut self, source: Source) {
+        match source {
+            Source::Stream(_) => {}
+            Source::Socket(socket) => {
+                if let Some(place) = self.sockets.get_mut(socket.0 as usize) {
+                    *place = None;
+                }
+            }
+            Source::Listener(listener) => {
+                let place = self.listeners.get_mut(listener.0 as usize);
+                if let Some(Listening::Service(id)) = place.and_then(Option::take) {
+                    self.services.close(id);
+                }
+            }
+        }
+    }
+}
+
+impl SharedHost for GuestHost {
+    fn poll_wait(&mut self, wait: &Wait, context: &mut Context<'_>) -> Poll<()> {
+        for (source, interest) in wait.sources() {
+            if self.ready_or_wake(*source, *interest, Some(context.waker())).is_some() {
+                self.sleep = None;
+                return Poll::Ready(());
+            }
+        }
+        let Some((clock, at)) = wait.deadline() else { return Poll::Pending };
+        let Ok(now) = qyv_wasi::Host::clock_now(self, clock) else { return Poll::Ready(()) };
+        let left = Duration::from_nanos(at.saturating_sub(now)).min(SLEEP_MAX);
+        if left.is_zero() {
+            self.sleep = None;
+            return Poll::Ready(());
+        }
+        let deadline = Instant::now() + left;
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if sleep.deadline() != deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        if sleep.as_mut().poll(context).is_ready() {
+            self.sleep = None;
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    fn ended(&mut self, denials: &[Denial]) {
+        *self.denials.lock().unwrap_or_else(PoisonError::into_inner) = denials.to_vec();
+    }
+}
+
+impl Drop for GuestHost {
+    /// A guest that dies in the middle of a conversation has not ended it in order.
+    fn drop(&mut self) {
+        for end in self.sockets.drain(..).flatten() {
+            end.fail(qyv_svc::Failure::Reset);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Carrying bytes between a connection of the service network and a stream of the host.
+
+use std::future::{Future as _, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::task::Poll;
+
+use qyv_svc::{Direction, End, Failure, Interest};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use crate::services::Shared;
+
+/// How much is carried at once.
+const BUFFER_BYTES: usize = 16 << 10;
+
+/// Carries bytes both ways until both have ended, or one side fails.
+pub(crate) async fn pump(
+    end: End<Shared>,
+    mut reader: impl AsyncRead + Unpin,
+    mut writer: impl AsyncWrite + Unpin,
+) {
+    let out = async {
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            let count = receive(&end, &mut buffer).await?;
+            if count == 0 {
+                return writer.shutdown().await;
+            }
+            writer.write_all(&buffer[..count]).await?;
+        }
+    };
+    let into = async {
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            let count = reader.read(&mut buffer).await?;
+            if count == 0 {
+                end.shutdown(Direction::Send);
+                return Ok::<_, io::Error>(());
+            }
+            send(&end, &buffer[..count]).await?;
+        }
+    };
+    let result = {
+        let (mut out, mut into) = (pin!(out), pin!(into));
+        let (mut sent, mut received) = (false, false);
+        // The first failure of either ends both.
+        poll_fn(|context| {
+            if !sent && let Poll::Ready(result) = out.as_mut().poll(context) {
+                result?;
+                sent = true;
+            }
+            if !received && let Poll::Ready(result) = into.as_mut().poll(context) {
+                result?;
+                received = true;
+            }
+            if sent && received { Poll::Ready(Ok::<_, io::Error>(())) } else { Poll::Pending }
+        })
+        .await
+    };
+    if result.is_err() {
+        end.fail(Failure::Reset);
+    }
+}
+
+async fn receive(end: &End<Shared>, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match end.receive(into, false) {
+            Err(qyv_vfs::Error::AGAIN) => ready(end, Interest::Read).await,
+            result => return result.map_err(failed),
+        }
+    }
+}
+
+async fn send(end: &End<Shared>, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match end.send(bytes) {
+            Err(qyv_vfs::Error::AGAIN) => ready(end, Interest::Write).await,
+            result => bytes = bytes.get(result.map_err(failed)?..).unwrap_or_default(),
+        }
+    }
+    Ok(())
+}
+
+async fn ready(end: &End<Shared>, interest: Interest) {
+    poll_fn(|context| match end.ready(interest, Some(context.waker())) {
+        Some(_) => Poll::Ready(()),
+        None => Poll::Pending,
+    })
+    .await;
+}
+
+fn failed(error: qyv_vfs::Error) -> io::Error {
+    io::Error::other(error.to_string())
+}

@@ -1,0 +1,316 @@
+//! The service network of this process, and its bridges to those of other workers.
+//!
+//! Another worker is reached by its Unix socket. Who dials says one line of JSON, [`Asked`]; who is dialled answers with
+//! one byte, [`TAKEN`] or [`REFUSED`]; then the bytes of the connection follow, both ways.
+
+use std::collections::{BTreeSet, HashMap};
+use std::os::unix::net::UnixListener as StdUnixListener;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use qyv_spec::manifest::Service;
+use qyv_spec::service::{Name, ServiceAddress};
+use qyv_svc::{AppId, Bridge, Connection, Dial, End, InstanceId, Link, ListenerId, Network, Provider, Wakes};
+use qyv_vfs::{Budget, Result};
+use qyvol_protocol::worker::Route;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::runtime::Handle;
+
+use crate::pump::pump;
+
+/// The answer of a worker that took a connection.
+const TAKEN: u8 = 0;
+/// The answer of one that did not.
+const REFUSED: u8 = 1;
+
+/// What one connection from another worker may hold here, in bytes.
+const TRANSIT_BYTES: u64 = 1 << 20;
+
+/// The longest line that asks for a service, in bytes.
+const ASKED_BYTES_MAX: usize = 256;
+
+/// What one worker asks of another.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    service: Name,
+    port: Option<u16>,
+}
+
+/// A connection behind a lock of this host.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared(Arc<Mutex<Connection>>);
+
+impl Link for Shared {
+    fn new(connection: Connection) -> Self {
+        Self(Arc::new(Mutex::new(connection)))
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut Connection) -> R) -> R {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The service network of this process.
+pub(crate) struct Services {
+    state: Mutex<State>,
+    reactor: Handle,
+}
+
+struct State {
+    network: Network<Shared>,
+    apps: HashMap<Name, AppId>,
+    /// What other workers serve: the instance, its service and port, and where.
+    elsewhere: BTreeSet<(u64, Name, Option<u16>, PathBuf)>,
+    /// The sockets of other workers, by number.
+    sockets: Vec<PathBuf>,
+    /// The apps that offer something here, and how many of their instances run.
+    local: HashMap<Name, usize>,
+}
+
+impl Services {
+    /// A network without names, and the socket on which other workers dial its services.
+    pub(crate) fn start(socket: StdUnixListener, reactor: Handle) -> std::io::Result<Arc<Self>> {
+        socket.set_nonblocking(true)?;
+        let services = Arc::new(Self {
+            state: Mutex::new(State {
+                network: Network::default(),
+                apps: HashMap::new(),
+                elsewhere: BTreeSet::new(),
+                sockets: Vec::new(),
+                local: HashMap::new(),
+            }),
+            reactor,
+        });
+        let listener = {
+            let _entered = services.reactor.enter();
+            UnixListener::from_std(socket)?
+        };
+        let serving = Arc::clone(&services);
+        services.reactor.spawn(async move { serving.serve(listener).await });
+        Ok(services)
+    }
+
+    /// The number of an app.
+    pub(crate) fn app(&self, name: &Name) -> AppId {
+        self.lock().app(name)
+    }
+
+    /// Says what an app of this process may dial.
+    pub(crate) fn grant(&self, app: &Name, dial: &[ServiceAddress]) {
+        let mut wakes = Wakes::new();
+        let mut state = self.lock();
+        let app = state.app(app);
+        state.network.grant(app, dial.iter().cloned().collect(), &mut wakes);
+        drop(state);
+    }
+
+    /// Makes an instance of this process listen on everything that its app offers. What it sends is charged to `memory`.
+    pub(crate) fn listen(
+        &self,
+        app: &Name,
+        generation: u64,
+        services: &[Service],
+        description: &str,
+        memory: &Budget,
+    ) -> std::result::Result<Vec<ListenerId>, String> {
+        let mut state = self.lock();
+        let provider = Provider::App(state.app(app));
+        state.network.claim(provider, services, description).map_err(|error| error.to_string())?;
+        *state.local.entry(app.clone()).or_default() += 1;
+        let instance = InstanceId(generation);
+        services
+            .iter()
+            .map(|service| {
+                let name = service.name.as_str();
+                state
+                    .network
+                    .listen(provider, instance, name, service.port, memory)
+                    .map_err(|error| format!("cannot serve `{name}`: {error}"))
+            })
+            .collect()
+    }
+
+    /// An instance of this process is no more.
+    pub(crate) fn down(&self, app: &Name, generation: u64) {
+        let mut wakes = Wakes::new();
+        let mut state = self.lock();
+        state.network.down(InstanceId(generation), &mut wakes);
+        if let Some(count) = state.local.get_mut(app) {
+            *count = count.saturating_sub(1);
+        }
+        drop(state);
+    }
+
+    /// Who offers what in all workers, from now on.
+    pub(crate) fn routes(&self, routes: &[Route]) {
+        let mut wakes = Wakes::new();
+        let mut state = self.lock();
+        state.routes(routes, &mut wakes);
+        drop(state);
+    }
+
+    /// Dials for an app of this process.
+    pub(crate) fn dial(&self, dial: &Dial<'_>) -> Result<End<Shared>> {
+        let mut wakes = Wakes::new();
+        let mut state = self.lock();
+        let dialled = state.network.dial(dial, &mut wakes)?;
+        let bridge = dialled.bridge.and_then(|bridge| {
+            let socket = state.sockets.get(usize::try_from(bridge.route.0).ok()?)?.clone();
+            Some((bridge, socket))
+        });
+        drop(state);
+        if let (Some((bridge, socket)), Ok(service)) = (bridge, dial.name.parse()) {
+            self.reactor.spawn(cross(bridge, socket, service));
+        }
+        Ok(dialled.end)
+    }
+
+    /// Does something with the network, and wakes after it.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Network<Shared>, &mut Wakes) -> R) -> R {
+        let mut wakes = Wakes::new();
+        let mut state = self.lock();
+        let result = work(&mut state.network, &mut wakes);
+        drop(state);
+        result
+    }
+
+    /// Stops accepting at a listener.
+    pub(crate) fn close(&self, listener: ListenerId) {
+        self.with(|network, wakes| network.close(listener, wakes));
+    }
+
+    async fn serve(self: Arc<Self>, listener: UnixListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let services = Arc::clone(&self);
+                    tokio::spawn(async move {
+                        // Who breaks off in the middle of asking has nothing to be told.
+                        let _ = services.answer(stream).await;
+                    });
+                }
+                // Out of descriptors, for one: others must close some first.
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+            }
+        }
+    }
+
+    async fn answer(&self, mut stream: UnixStream) -> std::io::Result<()> {
+        let own = rustix::process::geteuid().as_raw();
+        if stream.peer_cred()?.uid() != own {
+            return Ok(());
+        }
+        let mut line = Vec::new();
+        loop {
+            let byte = stream.read_u8().await?;
+            if byte == b'\n' {
+                break;
+            }
+            line.push(byte);
+            if line.len() > ASKED_BYTES_MAX {
+                return Ok(());
+            }
+        }
+        let asked: Asked = serde_json::from_slice(&line)?;
+        // The dialling worker has charged its app already; this bounds what waits on this side.
+        let transit = Budget::new(TRANSIT_BYTES);
+        let delivered =
+            self.with(|network, wakes| network.deliver(asked.service.as_str(), asked.port, &transit, wakes));
+        match delivered {
+            Ok(end) => {
+                stream.write_u8(TAKEN).await?;
+                let (reader, writer) = stream.into_split();
+                pump(end, reader, writer).await;
+                Ok(())
+            }
+            Err(_) => stream.write_u8(REFUSED).await,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn app(&mut self, name: &Name) -> AppId {
+        let next = AppId(self.apps.len() as u64);
+        *self.apps.entry(name.clone()).or_insert(next)
+    }
+
+    fn routes(&mut self, routes: &[Route], wakes: &mut Wakes) {
+        let mut offered: HashMap<&Name, (Vec<Service>, &str)> = HashMap::new();
+        let mut elsewhere = BTreeSet::new();
+        for route in routes {
+            let description = route.description.as_deref().unwrap_or_default();
+            let (services, _) =
+                offered.entry(&route.instance.app).or_insert_with(|| (Vec::new(), description));
+            if !services.contains(&route.service) {
+                services.push(route.service.clone());
+            }
+            if let (Some(socket), true) = (&route.socket, route.up) {
+                let service = &route.service;
+                elsewhere.insert((
+                    route.instance.generation,
+                    service.name.clone(),
+                    service.port,
+                    socket.clone(),
+                ));
+            }
+        }
+        let known: Vec<(Name, AppId)> = self.apps.iter().map(|(name, app)| (name.clone(), *app)).collect();
+        for (name, app) in known {
+            let runs_here = self.local.get(&name).is_some_and(|count| *count > 0);
+            if !offered.contains_key(&name) && !runs_here {
+                self.network.release(Provider::App(app));
+            }
+        }
+        for (instance, ..) in self.elsewhere.difference(&elsewhere) {
+            self.network.down(InstanceId(*instance), wakes);
+        }
+        for (app, (services, description)) in offered {
+            let provider = Provider::App(self.app(app));
+            // Two apps of one name are refused at deploy; here the first one counts.
+            let _ = self.network.claim(provider, &services, description);
+            for (instance, name, port, socket) in
+                elsewhere.iter().filter(|(_, name, ..)| services.iter().any(|service| service.name == *name))
+            {
+                let route = self.route(socket);
+                // Listening already is no news.
+                let _ = self.network.listen_elsewhere(
+                    provider,
+                    InstanceId(*instance),
+                    name.as_str(),
+                    *port,
+                    route,
+                );
+            }
+        }
+        self.elsewhere = elsewhere;
+    }
+
+    fn route(&mut self, socket: &PathBuf) -> qyv_svc::Route {
+        let known = self.sockets.iter().position(|known| known == socket);
+        let number = known.unwrap_or_else(|| {
+            self.sockets.push(socket.clone());
+            self.sockets.len() - 1
+        });
+        qyv_svc::Route(number as u64)
+    }
+}
+
+/// Carries a connection to another worker. Dropping the bridge tells the dialler that nobody answers there.
+async fn cross(bridge: Bridge<Shared>, socket: PathBuf, service: Name) {
+    let Ok(mut stream) = UnixStream::connect(socket).await else { return };
+    let asked = Asked { service, port: bridge.port };
+    let Ok(mut line) = serde_json::to_vec(&asked) else { return };
+    line.push(b'\n');
+    if stream.write_all(&line).await.is_err() || stream.read_u8().await.ok() != Some(TAKEN) {
+        return;
+    }
+    let (reader, writer) = stream.into_split();
+    pump(bridge.establish(), reader, writer).await;
+}

@@ -1,0 +1,167 @@
+//! What all instances of this process share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use qyv_sched::FairQueue;
+use qyv_spec::App;
+use qyv_spec::bundle::Bundle;
+use qyvol_engine::shared::{Shared, SharedProgram};
+use qyvol_engine::{Cache, Settings};
+use qyvol_logs::LogWriter;
+use qyvol_protocol::InstanceId;
+use qyvol_protocol::worker::{Running, Used, Wall};
+use tokio::runtime::Runtime;
+
+use crate::arguments::Arguments;
+use crate::executor::Executor;
+use crate::guest::GuestHost;
+use crate::instance::Instance;
+use crate::reporter::Reporter;
+use crate::services::Services;
+
+/// A bundle that is open, with the app in it.
+pub(crate) struct Opened {
+    pub(crate) bundle: Arc<Bundle<File>>,
+    pub(crate) app: App,
+}
+
+/// Everything that instances share.
+pub(crate) struct Worker {
+    pub(crate) name: String,
+    pub(crate) walls: Vec<Wall>,
+    pub(crate) reporter: Arc<Reporter>,
+    pub(crate) services: Arc<Services>,
+    pub(crate) logs: LogWriter,
+    engine: Shared,
+    cache: Cache,
+    instances: Mutex<BTreeMap<InstanceId, Arc<Instance>>>,
+    /// Kept while an instance of them runs.
+    programs: Mutex<HashMap<[u8; 32], Weak<SharedProgram<GuestHost>>>>,
+    bundles: Mutex<HashMap<PathBuf, Weak<Opened>>>,
+    /// Dropped before the reactor, which tasks may still wake from.
+    pub(crate) executor: Executor,
+    pub(crate) reactor: Runtime,
+}
+
+impl Worker {
+    /// Sets everything up in a process whose walls stand.
+    pub(crate) fn new(
+        arguments: &Arguments,
+        cache: Cache,
+        walls: Vec<Wall>,
+        services: std::os::unix::net::UnixListener,
+    ) -> Result<Arc<Self>, String> {
+        let text = |error: std::io::Error| error.to_string();
+        let reactor = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("reactor")
+            .enable_all()
+            .build()
+            .map_err(text)?;
+        let settings = Settings { stack_bytes: arguments.stack, ..Settings::default() };
+        let engine = Shared::new(settings).map_err(|error| error.to_string())?;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let executor = {
+            let (engine, handle) = (engine.clone(), reactor.handle().clone());
+            let queue = Box::new(FairQueue::new(threads));
+            Executor::start(queue, threads, move || engine.yield_all(), move || entered(&handle))
+                .map_err(text)?
+        };
+        Ok(Arc::new(Self {
+            name: arguments.name.clone(),
+            walls,
+            reporter: Reporter::start().map_err(text)?,
+            services: Services::start(services, reactor.handle().clone()).map_err(text)?,
+            logs: LogWriter::start().map_err(text)?,
+            engine,
+            cache,
+            instances: Mutex::default(),
+            programs: Mutex::default(),
+            bundles: Mutex::default(),
+            executor,
+            reactor,
+        }))
+    }
+
+    /// The program of these portable bytes; `None` when it is not compiled.
+    pub(crate) fn program(&self, hash: [u8; 32]) -> Result<Option<Arc<SharedProgram<GuestHost>>>, String> {
+        if let Some(known) = lock(&self.programs).get(&hash).and_then(Weak::upgrade) {
+            return Ok(Some(known));
+        }
+        let loaded = self.engine.load(&hash, &self.cache).map_err(|error| error.to_string())?;
+        Ok(loaded.map(|program| {
+            let program = Arc::new(program);
+            let mut programs = lock(&self.programs);
+            programs.retain(|_, known| known.strong_count() > 0);
+            programs.insert(hash, Arc::downgrade(&program));
+            program
+        }))
+    }
+
+    /// A bundle of the daemon's store.
+    pub(crate) fn bundle(&self, path: &Path) -> Result<Arc<Opened>, String> {
+        if let Some(known) = lock(&self.bundles).get(path).and_then(Weak::upgrade) {
+            return Ok(known);
+        }
+        let file = File::open(path).map_err(|error| format!("cannot open `{}`: {error}", path.display()))?;
+        let open = || {
+            let bundle = Bundle::open(file)?;
+            let app = bundle.app()?;
+            Ok(Opened { bundle: Arc::new(bundle), app })
+        };
+        let opened = open().map_err(|error: qyv_spec::bundle::Error| error.to_string())?;
+        let opened = Arc::new(opened);
+        let mut bundles = lock(&self.bundles);
+        bundles.retain(|_, known| known.strong_count() > 0);
+        bundles.insert(path.to_owned(), Arc::downgrade(&opened));
+        Ok(opened)
+    }
+
+    /// An instance that runs.
+    pub(crate) fn instance(&self, id: &InstanceId) -> Option<Arc<Instance>> {
+        lock(&self.instances).get(id).cloned()
+    }
+
+    /// Everything that runs.
+    pub(crate) fn instances(&self) -> Vec<Arc<Instance>> {
+        lock(&self.instances).values().cloned().collect()
+    }
+
+    /// Remembers an instance, unless there is one of that name.
+    pub(crate) fn add(&self, instance: Arc<Instance>) -> bool {
+        let mut instances = lock(&self.instances);
+        if instances.contains_key(&instance.id) {
+            return false;
+        }
+        instances.insert(instance.id.clone(), instance);
+        true
+    }
+
+    /// Forgets an instance that is over.
+    pub(crate) fn remove(&self, id: &InstanceId) {
+        lock(&self.instances).remove(id);
+    }
+
+    /// What runs, for the welcome.
+    pub(crate) fn running(&self) -> Vec<Running> {
+        self.instances().iter().map(|instance| instance.running()).collect()
+    }
+
+    /// What the instances have used.
+    pub(crate) fn used(&self) -> Vec<Used> {
+        self.instances().iter().map(|instance| instance.used()).collect()
+    }
+}
+
+/// Makes the thread one of the reactor's, for timers. The handle must outlive what it gives, and a runtime's does.
+fn entered(handle: &tokio::runtime::Handle) -> tokio::runtime::EnterGuard<'static> {
+    let handle: &'static tokio::runtime::Handle = Box::leak(Box::new(handle.clone()));
+    handle.enter()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
