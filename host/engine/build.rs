@@ -88,7 +88,7 @@ const SOCKETS: &str = r#"
         "wasi:io": wasmtime_wasi_io::bindings::wasi::io,
         "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
         "wasi:sockets/network.network": crate::component::network::Network,
-        "wasi:sockets/ip-name-lookup.resolve-address-stream": crate::component::network::Never,
+        "wasi:sockets/ip-name-lookup.resolve-address-stream": crate::component::network::Addresses,
         "wasi:sockets/tcp.tcp-socket": crate::component::tcp::TcpSocket,
         "wasi:sockets/udp.udp-socket": crate::component::udp::UdpSocket,
         "wasi:sockets/udp.incoming-datagram-stream": crate::component::network::Never,

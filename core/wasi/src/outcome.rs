@@ -63,6 +63,12 @@ pub struct Wait {
 }
 
 impl Wait {
+    /// A wait for the first of these, for a host that asks on behalf of something that is no call of preview 1.
+    #[must_use]
+    pub fn new(deadline: Option<(Clock, u64)>, sources: Vec<(Source, Interest)>) -> Self {
+        Self { deadline, sources }
+    }
+
     /// A clock reaches this time in nanoseconds.
     #[must_use]
     pub fn deadline(&self) -> Option<(Clock, u64)> {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use qyv_vfs::{Node, Vfs};
 
-use crate::process::is_listening_variable;
+use crate::process::LISTEN_FDS;
 use crate::table::Kind;
 use crate::{Listener, Process};
 
@@ -14,7 +14,7 @@ use crate::{Listener, Process};
 pub struct Parts {
     /// The arguments, the program's name first.
     pub args: Vec<String>,
-    /// The environment, without what tells of listeners by descriptor.
+    /// The environment, without `QYV_LISTEN_FDS`: the listeners are no descriptors any more. Their names are still told.
     pub env: Vec<(String, String)>,
     /// The files that the nodes belong to.
     pub vfs: Vfs,
@@ -50,7 +50,7 @@ impl Process {
         };
         Parts {
             args: self.args.iter().map(ToOwned::to_owned).collect(),
-            env: self.environ.iter().map(split).filter(|(name, _)| !is_listening_variable(name)).collect(),
+            env: self.environ.iter().map(split).filter(|(name, _)| name != LISTEN_FDS).collect(),
             preopens,
             services: self.services,
             listeners: self.listeners,
@@ -80,7 +80,8 @@ mod tests {
             .unwrap()
             .into_parts();
         assert_eq!(parts.args, ["program", ""]);
-        assert_eq!(parts.env, [("A".into(), "b=c".into()), ("EMPTY".into(), String::new())]);
+        let env = [("A", "b=c"), ("EMPTY", ""), ("QYV_LISTEN_NAMES", "web")];
+        assert_eq!(parts.env, env.map(|(name, value)| (name.into(), value.into())));
         assert_eq!(parts.preopens, [("/".into(), None)]);
         assert!(parts.services);
         assert_eq!(parts.listeners, [("web".into(), Listener(5))]);

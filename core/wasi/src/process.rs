@@ -66,12 +66,12 @@ impl Process {
 }
 
 /// The variable that lists the descriptors of the listeners, in the order in which they were added, with commas.
-const LISTEN_FDS: &str = "QYV_LISTEN_FDS";
+pub(crate) const LISTEN_FDS: &str = "QYV_LISTEN_FDS";
 /// The variable that lists their names likewise.
 const LISTEN_NAMES: &str = "QYV_LISTEN_NAMES";
 
 /// Whether a variable tells the guest of its listeners.
-pub(crate) fn is_listening_variable(name: &str) -> bool {
+fn is_listening_variable(name: &str) -> bool {
     matches!(name, LISTEN_FDS | LISTEN_NAMES)
 }
 

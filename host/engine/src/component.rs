@@ -1,7 +1,8 @@
 //! Components of WASI 0.2: everything that `wasi:cli/imports` names.
 //!
 //! Clocks, standard streams, randomness and polling are wasmtime's own. `wasi:filesystem` is ours, over the same file
-//! tree as preview 1, because wasmtime's is tied to real directories. `wasi:sockets` is there, and refuses.
+//! tree as preview 1, because wasmtime's is tied to real directories. `wasi:sockets` is the service
+//! network, and refuses everything else.
 //!
 //! ```text
 //! check(wasm)?;                                   // before compiling: a refusal that a person can read
@@ -16,15 +17,19 @@
 mod attacks;
 mod bindings;
 mod check;
+mod connection;
 mod convert;
 mod descriptor;
 mod error;
 mod filesystem;
 mod limits;
 mod link;
+mod names;
 mod network;
 mod open;
+mod options;
 mod run;
+mod services;
 mod start;
 mod state;
 mod stdin;
@@ -37,6 +42,7 @@ pub use check::{Refusal, check};
 pub use limits::ComponentLimits;
 pub use link::add_to_linker;
 pub use run::Prepared;
+pub use services::{Lent, Services};
 pub use state::{ComponentConfig, ComponentState, ComponentView};
 pub use stdio::SinkStream;
 

@@ -5,6 +5,7 @@
 //! is ended by dropping its future. Nothing here is tied to a runtime, but the timers of components want to be polled
 //! inside one of tokio's.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use qyv_vfs::Budget;
@@ -13,7 +14,9 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, InstancePre, Store};
 
 use crate::cache::{Cache, Kind, key_of};
-use crate::component::{self, ComponentConfig, ComponentLimits, ComponentState, ComponentView, Prepared};
+use crate::component::{
+    self, ComponentConfig, ComponentLimits, ComponentState, ComponentView, Lent, Prepared, Services,
+};
 use crate::config::{self, Settings};
 use crate::host::Output;
 use crate::limits::Limiter;
@@ -29,7 +32,8 @@ pub trait SharedHost: qyv_wasi::Host + Send + Sync + 'static {
     /// be. A spurious `Ready` costs the guest nothing but another look.
     fn poll_wait(&mut self, wait: &Wait, context: &mut Context<'_>) -> Poll<()>;
 
-    /// The guest is gone, however it ended: what it was refused.
+    /// The guest is gone, and the host is not called again: what it was refused. When it exited, all that it held was
+    /// closed before; what is still open died with it.
     fn ended(&mut self, denials: &[Denial]);
 }
 
@@ -139,7 +143,7 @@ impl<H: SharedHost> SharedProgram<H> {
 struct ComponentGuest<H> {
     component: ComponentState,
     limiter: Limiter,
-    host: H,
+    host: Arc<Lent<H>>,
 }
 
 impl<H: SharedHost> ComponentView for ComponentGuest<H> {
@@ -161,7 +165,7 @@ impl<H: SharedHost> Leaving for Guest<H> {
 
 impl<H: SharedHost> Leaving for ComponentGuest<H> {
     fn leave(&mut self) {
-        self.host.ended(self.component.denials());
+        self.host.leave(self.component.denials());
     }
 }
 
@@ -208,10 +212,15 @@ async fn run_module<H: SharedHost>(
     let main = instance
         .get_typed_func::<(), ()>(&mut *store, "_start")
         .map_err(|error| Error::Invalid(format!("its `_start` is no command: {error:#}")))?;
-    Ok(match main.call_async(&mut *store, ()).await {
+    let end = match main.call_async(&mut *store, ()).await {
         Ok(()) => SharedEnd { ending: Ending::Exited(0), trap: None },
         Err(error) => end(&error, store.data().limiter.refused() || memory.refused() > 0),
-    })
+    };
+    if matches!(end.ending, Ending::Exited(_)) {
+        let Guest { process, host, .. } = store.data_mut();
+        process.close_all(host);
+    }
+    Ok(end)
 }
 
 async fn run_component<H: SharedHost>(
@@ -220,29 +229,46 @@ async fn run_component<H: SharedHost>(
     start: SharedStart<H>,
 ) -> Result<SharedEnd> {
     let SharedStart { process, host, stdout, stderr, memory } = start;
-    let component = ComponentState::new(config_of(process, stdout, stderr)).map_err(wasmtime::Error::new)?;
+    let host = Lent::new(host);
+    let config = config_of(process, &host, stdout, stderr, &memory);
+    // Held until the program has ended.
+    let handles = memory.charge(config.limits.handle_bytes());
+    let component = ComponentState::new(config).map_err(wasmtime::Error::new)?;
     let limiter = Limiter::new(memory.clone());
     let mut owned = Owned(Store::new(engine, ComponentGuest { component, limiter, host }));
     let store = &mut owned.0;
     store.limiter(|guest| &mut guest.limiter);
     yield_at_epochs(store);
+    if handles.is_none() {
+        return Ok(SharedEnd { ending: Ending::Limit(Limit::Memory), trap: None });
+    }
     Ok(match prepared.run(store).await {
-        Ok(code) => SharedEnd { ending: Ending::Exited(code.into()), trap: None },
+        Ok(code) => {
+            store.data_mut().component.close_all();
+            SharedEnd { ending: Ending::Exited(code.into()), trap: None }
+        }
         Err(error) => end(&error, store.data().limiter.refused() || memory.refused() > 0),
     })
 }
 
-fn config_of(process: Process, stdout: Output, stderr: Output) -> ComponentConfig {
+fn config_of<H: SharedHost>(
+    process: Process,
+    host: &Arc<Lent<H>>,
+    stdout: Output,
+    stderr: Output,
+    memory: &Budget,
+) -> ComponentConfig {
     let parts = process.into_parts();
     ComponentConfig {
         args: parts.args,
         env: parts.env,
         vfs: parts.vfs,
         preopens: parts.preopens,
+        services: Some(Services::new(host.clone(), parts.listeners, memory.clone())),
         stdin: Box::new(tokio::io::empty()),
         stdout: Box::new(component::SinkStream::new(stdout.sink, false)),
         stderr: Box::new(component::SinkStream::new(stderr.sink, false)),
-        limits: ComponentLimits::with_descriptors(parts.fds),
+        limits: ComponentLimits::of_process(parts.fds, memory.limit()),
     }
 }
 

@@ -122,6 +122,7 @@ fn run_component(
         env: vec![("NAME".into(), "value".into())],
         vfs,
         preopens,
+        services: None,
         stdin: Box::new(MemoryInputPipe::new(stdin)),
         stdout: Box::new(SinkStream::new(stdout.clone(), false)),
         stderr: Box::new(SinkStream::new(stderr.clone(), false)),

@@ -30,7 +30,8 @@ fn descriptors_follow_the_preopens_and_are_told() {
     // An app cannot be told of descriptors that are not there.
     assert_eq!(environment(builder()), ["A=b"]);
     let parts = listening().build().unwrap().into_parts();
-    assert_eq!(parts.env, [("A".into(), "b".into())]);
+    let env = [("A", "b"), ("QYV_LISTEN_NAMES", "web,admin")];
+    assert_eq!(parts.env, env.map(|(name, value)| (name.into(), value.into())));
     assert_eq!(parts.listeners, [("web".into(), Listener(3)), ("admin".into(), Listener(1))]);
     assert!(!parts.services);
 }

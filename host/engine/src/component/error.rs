@@ -1,4 +1,4 @@
-//! Errors of files on their way to the guest.
+//! Errors of files and connections on their way to the guest.
 
 use std::io;
 
@@ -6,6 +6,7 @@ use qyv_vfs::Error;
 use wasmtime::component::ResourceTableError;
 use wasmtime_wasi_io::streams::StreamError;
 
+use super::bindings::sockets::network::ErrorCode as SocketCode;
 use super::bindings::types::ErrorCode;
 
 /// Why a call of `wasi:filesystem` failed: with a code for the guest, or by ending the guest.
@@ -59,6 +60,42 @@ pub(super) fn host_stream_error(error: &io::Error) -> StreamError {
 /// The code inside an error of a stream, when the stream was a file's.
 pub(super) fn code_of(error: &wasmtime::Error) -> Option<ErrorCode> {
     error.downcast_ref::<Error>().map(|&error| code(error))
+}
+
+/// A failure inside an error of a connection's stream.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct SocketFailure(Error);
+
+/// An error of a connection's stream. [`socket_code_of`] gives the guest its code.
+pub(super) fn socket_stream_error(error: Error) -> StreamError {
+    match error {
+        Error::PIPE => StreamError::Closed,
+        error => StreamError::LastOperationFailed(wasmtime::Error::new(SocketFailure(error))),
+    }
+}
+
+/// The code inside an error of a stream, when the stream was a connection's.
+pub(super) fn socket_code_of(error: &wasmtime::Error) -> Option<SocketCode> {
+    error.downcast_ref::<SocketFailure>().map(|failure| socket_code(failure.0))
+}
+
+/// The name that `wasi:sockets` has for an error of a connection, or of making one.
+pub(super) fn socket_code(error: Error) -> SocketCode {
+    match error {
+        Error::ACCES => SocketCode::AccessDenied,
+        Error::AGAIN => SocketCode::WouldBlock,
+        Error::CONNABORTED => SocketCode::ConnectionAborted,
+        Error::CONNREFUSED => SocketCode::ConnectionRefused,
+        Error::CONNRESET => SocketCode::ConnectionReset,
+        Error::INVAL => SocketCode::InvalidArgument,
+        Error::MFILE => SocketCode::NewSocketLimit,
+        // The name was found when it was looked up: nobody has it any more, or not with this port.
+        Error::NOENT => SocketCode::RemoteUnreachable,
+        Error::NOMEM => SocketCode::OutOfMemory,
+        Error::NOTSUP => SocketCode::NotSupported,
+        _ => SocketCode::Unknown,
+    }
 }
 
 /// The name that preview 2 has for an error.

@@ -12,7 +12,8 @@ pub(super) const ENTRIES_AT_ONCE: usize = 64;
 /// The limits of one component. Linear memories and tables are the store's limiter's business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ComponentLimits {
-    /// Open files and directories, preopens included. Past it, opening is `quota`.
+    /// Open files, directories and connections, preopens included. Past it, opening is `quota` and a connection
+    /// `new-socket-limit`.
     pub descriptors: u32,
     /// Handles of all kinds (streams, pollables, errors, descriptors …). Past it, opening a file is `quota`; making
     /// a pollable or an error ends the guest.
@@ -23,6 +24,8 @@ pub struct ComponentLimits {
     pub random_bytes: u64,
 }
 
+/// The standard streams, which preview 1 counts as descriptors and preview 2 does not.
+const STANDARD_STREAMS: u32 = 3;
 /// Handles of other kinds that an open file needs at once in the libraries that we know: two streams, their pollables.
 const HANDLES_A_FILE: usize = 8;
 /// Handles that a program has without any file.
@@ -41,16 +44,17 @@ impl ComponentLimits {
         Self { descriptors, resources, call_bytes: 16 << 20, random_bytes: 1 << 20 }
     }
 
-    /// The same, with no more handles than a sixteenth of `memory_bytes` pays for.
+    /// The limits of a process with `fds` descriptors, with no more handles than a sixteenth of its memory pays for.
     #[must_use]
-    pub(super) fn within_memory(mut self, memory_bytes: u64) -> Self {
+    pub(crate) fn of_process(fds: u32, memory_bytes: u64) -> Self {
+        let mut limits = Self::with_descriptors(fds.saturating_sub(STANDARD_STREAMS));
         let most = usize::try_from(memory_bytes / HANDLES_SHARE / HANDLE_BYTES).unwrap_or(usize::MAX);
-        self.resources = self.resources.min(most);
-        self
+        limits.resources = limits.resources.min(most);
+        limits
     }
 
     /// What all handles together are charged, in bytes, before the program starts.
-    pub(super) fn handle_bytes(&self) -> u64 {
+    pub(crate) fn handle_bytes(&self) -> u64 {
         (self.resources as u64).saturating_mul(HANDLE_BYTES)
     }
 }

@@ -90,7 +90,9 @@ fn link_cli<T: ComponentView>(l: &mut Linker<T>) -> wasmtime::Result<()> {
 }
 
 fn link_sockets<T: ComponentView>(l: &mut Linker<T>) -> wasmtime::Result<()> {
-    let options = sockets::network::LinkOptions::default();
+    let mut options = sockets::network::LinkOptions::default();
+    // Otherwise a program cannot tell why a connection failed.
+    options.network_error_code(true);
     sockets::network::add_to_linker::<T, HasNetwork>(l, &options, |t| t.component().network())?;
     sockets::instance_network::add_to_linker::<T, HasNetwork>(l, |t| t.component().network())?;
     sockets::tcp_create_socket::add_to_linker::<T, HasNetwork>(l, |t| t.component().network())?;

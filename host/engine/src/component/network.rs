@@ -1,15 +1,20 @@
-//! `wasi:sockets` without a network. A program can make sockets, as they are nothing but numbers here; where it then wants
-//! to connect, to listen or to look up is refused with `access-denied` and remembered. No socket of the host is ever made.
+//! `wasi:sockets`: the service network, and nothing besides. Names are those of services, and what connects to anything
+//! else is refused with `access-denied` and remembered. No socket of the host is ever made.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use qyv_vfs::Error;
 use qyv_wasi::{Denials, Right};
 use wasmtime::component::{HasData, Resource, ResourceTable, ResourceTableError};
 use wasmtime_wasi_io::async_trait;
-use wasmtime_wasi_io::poll::{DynPollable, Pollable};
+use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 
-use super::bindings::sockets::network::{ErrorCode, IpAddress, IpSocketAddress};
+use super::bindings::sockets::network::{
+    ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, Ipv6SocketAddress,
+};
 use super::bindings::sockets::{instance_network, ip_name_lookup, network};
+use super::error::{socket_code, socket_code_of};
+use super::services::Services;
 
 /// The handle that stands for the network; it grants nothing.
 #[expect(unreachable_pub, reason = "re-exported by the generated bindings")]
@@ -21,6 +26,15 @@ pub enum Never {}
 
 #[async_trait]
 impl Pollable for Never {
+    async fn ready(&mut self) {}
+}
+
+/// The addresses of a name, of which there is one.
+#[expect(unreachable_pub, reason = "re-exported by the generated bindings")]
+pub struct Addresses(Option<Ipv4Addr>);
+
+#[async_trait]
+impl Pollable for Addresses {
     async fn ready(&mut self) {}
 }
 
@@ -37,6 +51,12 @@ pub enum SocketError {
 impl From<ErrorCode> for SocketError {
     fn from(code: ErrorCode) -> Self {
         Self::Code(code)
+    }
+}
+
+impl From<Error> for SocketError {
+    fn from(error: Error) -> Self {
+        Self::Code(socket_code(error))
     }
 }
 
@@ -62,6 +82,8 @@ impl HasData for HasNetwork {
 pub(super) struct NetworkView<'a> {
     pub(super) table: &'a mut ResourceTable,
     pub(super) denials: &'a mut Denials,
+    /// `None` where there are none: then everything is refused.
+    pub(super) services: Option<&'a mut Services>,
 }
 
 impl NetworkView<'_> {
@@ -70,38 +92,62 @@ impl NetworkView<'_> {
         &mut self,
         call: &'static str,
         protocol: &str,
-        address: IpSocketAddress,
+        address: SocketAddr,
     ) -> SocketResult<T> {
-        let what = url(protocol, address);
+        let what = format!("{protocol}://{address}");
         self.denials.record(call, what.clone(), Right::Connect(what));
         Err(ErrorCode::AccessDenied.into())
     }
 
     /// Refuses to wait for others at an address.
-    pub(super) fn refuse_listen<T>(
-        &mut self,
-        call: &'static str,
-        protocol: &str,
-        address: IpSocketAddress,
-    ) -> SocketResult<T> {
-        self.denials.record(call, url(protocol, address), Right::Listen);
+    pub(super) fn refuse_listen<T>(&mut self, protocol: &str, address: SocketAddr) -> SocketResult<T> {
+        self.denials.record("start-bind", format!("{protocol}://{address}"), Right::Listen);
         Err(ErrorCode::AccessDenied.into())
+    }
+
+    /// Remembers that a service may not be dialled.
+    pub(super) fn dial_denied(&mut self, call: &'static str, what: String, service: &str) {
+        self.denials.record(call, what, Right::Dial(service.to_owned()));
     }
 }
 
-/// `tcp://[::1]:80`.
-fn url(protocol: &str, address: IpSocketAddress) -> String {
-    let address: SocketAddr = match address {
-        IpSocketAddress::Ipv4(v4) => {
-            let (a, b, c, d) = v4.address;
-            (IpAddr::V4(Ipv4Addr::new(a, b, c, d)), v4.port).into()
+/// The end of a name that is a service's.
+pub(super) const SERVICE_SUFFIX: &str = ".svc";
+
+impl From<IpSocketAddress> for SocketAddr {
+    fn from(address: IpSocketAddress) -> Self {
+        match address {
+            IpSocketAddress::Ipv4(v4) => {
+                let (a, b, c, d) = v4.address;
+                (IpAddr::V4(Ipv4Addr::new(a, b, c, d)), v4.port).into()
+            }
+            IpSocketAddress::Ipv6(v6) => {
+                let (a, b, c, d, e, f, g, h) = v6.address;
+                (IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h)), v6.port).into()
+            }
         }
-        IpSocketAddress::Ipv6(v6) => {
-            let (a, b, c, d, e, f, g, h) = v6.address;
-            (IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h)), v6.port).into()
+    }
+}
+
+impl From<SocketAddr> for IpSocketAddress {
+    fn from(address: SocketAddr) -> Self {
+        match address {
+            SocketAddr::V4(v4) => {
+                Self::Ipv4(Ipv4SocketAddress { port: v4.port(), address: v4.ip().octets().into() })
+            }
+            SocketAddr::V6(v6) => Self::Ipv6(Ipv6SocketAddress {
+                port: v6.port(),
+                flow_info: 0,
+                address: v6.ip().segments().into(),
+                scope_id: 0,
+            }),
         }
-    };
-    format!("{protocol}://{address}")
+    }
+}
+
+/// The version of an address.
+pub(super) fn family(address: SocketAddr) -> IpAddressFamily {
+    if address.is_ipv4() { IpAddressFamily::Ipv4 } else { IpAddressFamily::Ipv6 }
 }
 
 impl network::Host for NetworkView<'_> {
@@ -112,13 +158,11 @@ impl network::Host for NetworkView<'_> {
         }
     }
 
-    /// No error of a stream is a socket's.
     fn network_error_code(
         &mut self,
         error: Resource<wasmtime::Error>,
     ) -> wasmtime::Result<Option<ErrorCode>> {
-        self.table.get(&error)?;
-        Ok(None)
+        Ok(socket_code_of(self.table.get(&error)?))
     }
 }
 
@@ -136,26 +180,50 @@ impl instance_network::Host for NetworkView<'_> {
 }
 
 impl ip_name_lookup::Host for NetworkView<'_> {
-    fn resolve_addresses(&mut self, _: Resource<Network>, name: String) -> SocketResult<Resource<Never>> {
-        let right = match name.strip_suffix(".svc") {
-            Some(service) => Right::Dial(service.to_owned()),
-            None => Right::Connect(name.clone()),
+    /// Gives an address for `<service>.svc` when the component may dial that service, or offers it. Nothing is dialled.
+    fn resolve_addresses(
+        &mut self,
+        network: Resource<Network>,
+        name: String,
+    ) -> SocketResult<Resource<Addresses>> {
+        const CALL: &str = "resolve-addresses";
+        self.table.get(&network)?;
+        let Some(service) = name.strip_suffix(SERVICE_SUFFIX) else {
+            self.denials.record(CALL, name.clone(), Right::Connect(name));
+            return Err(ErrorCode::AccessDenied.into());
         };
-        self.denials.record("resolve-addresses", name, right);
-        Err(ErrorCode::AccessDenied.into())
+        let found = match &self.services {
+            Some(services) if services.offers(service) => Ok(()),
+            Some(services) => services.host().with(|host| host.service(service, None)),
+            None => Err(Error::ACCES),
+        };
+        match (found, &mut self.services) {
+            (Ok(()), Some(services)) => {
+                let address = services.names.address(service).ok_or(ErrorCode::TemporaryResolverFailure)?;
+                Ok(self.table.push(Addresses(Some(address)))?)
+            }
+            (Err(Error::NOENT), _) => Err(ErrorCode::NameUnresolvable.into()),
+            (Err(error), _) if error != Error::ACCES => Err(error.into()),
+            _ => {
+                self.dial_denied(CALL, name.clone(), service);
+                Err(ErrorCode::AccessDenied.into())
+            }
+        }
     }
 }
 
 impl ip_name_lookup::HostResolveAddressStream for NetworkView<'_> {
-    fn resolve_next_address(&mut self, stream: Resource<Never>) -> SocketResult<Option<IpAddress>> {
-        match *self.table.get(&stream)? {}
+    fn resolve_next_address(&mut self, stream: Resource<Addresses>) -> SocketResult<Option<IpAddress>> {
+        let address = self.table.get_mut(&stream)?.0.take();
+        Ok(address.map(|address| IpAddress::Ipv4(address.octets().into())))
     }
 
-    fn subscribe(&mut self, stream: Resource<Never>) -> wasmtime::Result<Resource<DynPollable>> {
-        match *self.table.get(&stream)? {}
+    fn subscribe(&mut self, stream: Resource<Addresses>) -> wasmtime::Result<Resource<DynPollable>> {
+        subscribe(self.table, stream)
     }
 
-    fn drop(&mut self, stream: Resource<Never>) -> wasmtime::Result<()> {
-        match self.table.delete(stream)? {}
+    fn drop(&mut self, stream: Resource<Addresses>) -> wasmtime::Result<()> {
+        self.table.delete(stream)?;
+        Ok(())
     }
 }

@@ -18,6 +18,11 @@ impl Tree {
         Self { vfs: Arc::new(Mutex::new(vfs)), descriptors: Budget::new(descriptors.into()) }
     }
 
+    /// The counter of what is open, for what is open elsewhere.
+    pub(super) fn descriptors(&self) -> Budget {
+        self.descriptors.clone()
+    }
+
     /// A call that panicked in the middle leaves nothing that the next call could not bear: the guest is gone.
     pub(super) fn lock(&self) -> MutexGuard<'_, Vfs> {
         self.vfs.lock().unwrap_or_else(PoisonError::into_inner)

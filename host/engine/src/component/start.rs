@@ -36,9 +36,6 @@ impl ComponentView for Guest {
     }
 }
 
-/// The standard streams, which preview 1 counts as descriptors and preview 2 does not.
-const STANDARD_STREAMS: u32 = 3;
-
 /// Runs a component with what its process was given.
 pub(crate) fn run(engine: &Engine, component: &Component, start: Start<'_>) -> Result<Finished> {
     let mut linker = Linker::new(engine);
@@ -91,11 +88,11 @@ fn config(parts: Parts, stdio: Stdio, interrupt: &Interrupt, memory_bytes: u64) 
         env,
         vfs,
         preopens,
+        services: None,
         stdin,
         stdout: output(stdio.stdout, rustix::stdio::stdout(), interrupt),
         stderr: output(stdio.stderr, rustix::stdio::stderr(), interrupt),
-        limits: ComponentLimits::with_descriptors(fds.saturating_sub(STANDARD_STREAMS))
-            .within_memory(memory_bytes),
+        limits: ComponentLimits::of_process(fds, memory_bytes),
     }
 }
 

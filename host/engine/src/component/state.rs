@@ -10,8 +10,9 @@ use super::filesystem::{Files, FilesView};
 use super::limits::ComponentLimits;
 use super::network::NetworkView;
 use super::open::Tree;
+use super::services::Services;
 
-/// What a component is given. It gets nothing else: no host environment, no host path, no network.
+/// What a component is given. It gets nothing else: no host environment, no host path, no network but its services.
 pub struct ComponentConfig {
     /// The arguments, the program's name first.
     pub args: Vec<String>,
@@ -22,6 +23,8 @@ pub struct ComponentConfig {
     /// Directories to start from, by the path that the guest knows them by. Closed with the state. `None` is a closed
     /// directory: every path in it is `access` and a denial.
     pub preopens: Vec<(String, Option<Node>)>,
+    /// The services that it may dial and those that it offers; without them all sockets are refused.
+    pub services: Option<Services>,
     /// Where it reads; `tokio::io::empty()` for nothing.
     pub stdin: Box<dyn StdinStream + Sync>,
     /// Where it writes; [`SinkStream`](super::SinkStream) for a plain writer.
@@ -37,6 +40,7 @@ pub struct ComponentState {
     wasi: WasiCtx,
     table: ResourceTable,
     files: Files,
+    services: Option<Services>,
     denials: Denials,
     limits: ComponentLimits,
 }
@@ -48,8 +52,9 @@ impl ComponentState {
     ///
     /// `MFILE` when `limits.descriptors` does not allow for the preopens.
     pub fn new(config: ComponentConfig) -> qyv_vfs::Result<Self> {
-        let ComponentConfig { args, env, vfs, preopens, stdin, stdout, stderr, limits } = config;
+        let ComponentConfig { args, env, vfs, preopens, services, stdin, stdout, stderr, limits } = config;
         let tree = Tree::new(vfs, limits.descriptors);
+        let services = services.map(|services| services.counted_in(tree.descriptors()));
         let preopens = preopens
             .into_iter()
             .map(|(path, node)| {
@@ -68,7 +73,7 @@ impl ComponentState {
             .stderr(stderr)
             .max_random_size(limits.random_bytes)
             .build();
-        Ok(Self { wasi, table, files: Files { tree, preopens }, denials, limits })
+        Ok(Self { wasi, table, files: Files { tree, preopens }, services, denials, limits })
     }
 
     /// What the guest was refused for want of a grant so far.
@@ -86,7 +91,14 @@ impl ComponentState {
     }
 
     pub(super) fn network(&mut self) -> NetworkView<'_> {
-        NetworkView { table: &mut self.table, denials: &mut self.denials }
+        let services = self.services.as_mut();
+        NetworkView { table: &mut self.table, denials: &mut self.denials, services }
+    }
+
+    /// Closes all that the guest holds. It must not run again.
+    pub(crate) fn close_all(&mut self) {
+        self.table = ResourceTable::new();
+        self.services = None;
     }
 
     pub(super) fn table(&mut self) -> &mut ResourceTable {

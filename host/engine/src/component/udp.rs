@@ -8,10 +8,13 @@ use super::bindings::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddr
 use super::bindings::sockets::udp::{self, IncomingDatagram, OutgoingDatagram};
 use super::bindings::sockets::udp_create_socket;
 use super::network::{Network, NetworkView, Never, SocketResult};
+use super::options::{Options, not_zero, socket_options};
 
 /// A socket that is never bound.
 #[expect(unreachable_pub, reason = "re-exported by the generated bindings")]
-pub struct UdpSocket(IpAddressFamily);
+pub struct UdpSocket {
+    options: Options,
+}
 
 #[async_trait]
 impl Pollable for UdpSocket {
@@ -26,25 +29,27 @@ impl NetworkView<'_> {
         self.table.get(socket)?;
         Err(code.into())
     }
-
-    /// Takes an option that nothing will ever depend on.
-    fn udp_option(&self, socket: &Socket) -> SocketResult<()> {
-        self.table.get(socket)?;
-        Ok(())
-    }
 }
 
 impl udp_create_socket::Host for NetworkView<'_> {
     fn create_udp_socket(&mut self, family: IpAddressFamily) -> SocketResult<Socket> {
-        Ok(self.table.push(UdpSocket(family))?)
+        Ok(self.table.push(UdpSocket { options: Options::new(family) })?)
     }
 }
 
 impl udp::Host for NetworkView<'_> {}
 
 impl udp::HostUdpSocket for NetworkView<'_> {
-    fn start_bind(&mut self, _: Socket, _: Resource<Network>, address: IpSocketAddress) -> SocketResult<()> {
-        self.refuse_listen("start-bind", "udp", address)
+    socket_options!(UdpSocket, unicast_hop_limit, set_unicast_hop_limit);
+
+    fn start_bind(
+        &mut self,
+        socket: Socket,
+        _: Resource<Network>,
+        address: IpSocketAddress,
+    ) -> SocketResult<()> {
+        self.table.get(&socket)?;
+        self.refuse_listen("udp", address.into())
     }
 
     fn finish_bind(&mut self, socket: Socket) -> SocketResult<()> {
@@ -57,7 +62,10 @@ impl udp::HostUdpSocket for NetworkView<'_> {
         remote: Option<IpSocketAddress>,
     ) -> SocketResult<(Resource<Never>, Resource<Never>)> {
         match remote {
-            Some(address) => self.refuse_connect("stream", "udp", address),
+            Some(address) => {
+                self.table.get(&socket)?;
+                self.refuse_connect("stream", "udp", address.into())
+            }
             None => self.udp(&socket, ErrorCode::InvalidState),
         }
     }
@@ -68,43 +76,6 @@ impl udp::HostUdpSocket for NetworkView<'_> {
 
     fn remote_address(&mut self, socket: Socket) -> SocketResult<IpSocketAddress> {
         self.udp(&socket, ErrorCode::InvalidState)
-    }
-
-    fn address_family(&mut self, socket: Socket) -> wasmtime::Result<IpAddressFamily> {
-        Ok(self.table.get(&socket)?.0)
-    }
-
-    fn unicast_hop_limit(&mut self, socket: Socket) -> SocketResult<u8> {
-        self.udp(&socket, ErrorCode::NotSupported)
-    }
-
-    fn set_unicast_hop_limit(&mut self, socket: Socket, _: u8) -> SocketResult<()> {
-        self.udp_option(&socket)
-    }
-
-    fn receive_buffer_size(&mut self, socket: Socket) -> SocketResult<u64> {
-        self.udp(&socket, ErrorCode::NotSupported)
-    }
-
-    fn set_receive_buffer_size(&mut self, socket: Socket, _: u64) -> SocketResult<()> {
-        self.udp_option(&socket)
-    }
-
-    fn send_buffer_size(&mut self, socket: Socket) -> SocketResult<u64> {
-        self.udp(&socket, ErrorCode::NotSupported)
-    }
-
-    fn set_send_buffer_size(&mut self, socket: Socket, _: u64) -> SocketResult<()> {
-        self.udp_option(&socket)
-    }
-
-    fn subscribe(&mut self, socket: Socket) -> wasmtime::Result<Resource<DynPollable>> {
-        subscribe(self.table, socket)
-    }
-
-    fn drop(&mut self, socket: Socket) -> wasmtime::Result<()> {
-        self.table.delete(socket)?;
-        Ok(())
     }
 }
 
