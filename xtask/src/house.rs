@@ -108,6 +108,13 @@ const RULES: &[Rule] = &[
         ],
         theirs: Theirs::AllBut(ENGINES),
     },
+    // It keeps what it is told to keep, and knows neither who says so nor why.
+    Rule {
+        name: "qyvold-store",
+        folder: "host/store",
+        ours: &["qyv-spec", "qyvol-protocol"],
+        theirs: Theirs::AllBut(&["wasmtime", "wasmtime-wasi", "tokio", "axum", "clap"]),
+    },
     Rule {
         name: "qyvol",
         folder: "host/cli",

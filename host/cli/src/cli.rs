@@ -61,6 +61,46 @@ pub(crate) enum Command {
     Cache(commands::cache::Cache),
     /// Say which walls really stand on this host, and what is in the way
     Doctor(commands::doctor::Doctor),
+    /// Deploy apps: the daemon runs them from now on
+    Deploy(Box<commands::deploy::Deploy>),
+    /// List the deployed apps
+    Ps(commands::ps::Ps),
+    /// Show what an app has written
+    Logs(commands::logs::Logs),
+    /// Stop apps
+    Stop(commands::life::Stop),
+    /// Start apps that were stopped, or have ended
+    Start(commands::life::Start),
+    /// Stop apps and start them again
+    Restart(commands::life::Restart),
+    /// End apps without asking them
+    Kill(commands::life::Kill),
+    /// Remove apps, but not their volumes
+    Rm(commands::rm::Rm),
+    /// Wait until an app has ended, and end with its exit code
+    Wait(commands::wait::Wait),
+    /// Change how many replicas of apps run
+    Scale(commands::scale::Scale),
+    /// Go back to an earlier revision of an app
+    Rollback(commands::rollback::Rollback),
+    /// Follow what happens to apps
+    Events(commands::events::Events),
+    /// Show what the instances of apps use
+    Stats(commands::stats::Stats),
+    /// Watch what the instances of apps use, in a table on the whole terminal
+    Top(commands::top::Top),
+    /// Look after the bundles that the daemon keeps
+    Image(commands::image::Image),
+    /// Look after the private volumes of deployed apps
+    Volume(commands::volume::Volume),
+    /// Show who offers what, and where
+    Net(commands::net::Net),
+    /// Show the addresses that an app listens on
+    Port(commands::port::Port),
+    /// Look after the secrets that deployed apps are handed
+    Secret(commands::secret::Secret),
+    /// Start, stop and look at the daemon, which runs deployed apps
+    Daemon(commands::daemon::Daemon),
     /// Print completions for a shell
     Completions(commands::completions::Completions),
     /// Write the man pages

@@ -5,17 +5,34 @@ pub(crate) mod cache;
 pub(crate) mod caps;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod daemon;
+pub(crate) mod deploy;
 pub(crate) mod doctor;
+pub(crate) mod events;
+pub(crate) mod image;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
+pub(crate) mod life;
+pub(crate) mod logs;
 pub(crate) mod man;
+pub(crate) mod net;
 pub(crate) mod new;
 pub(crate) mod pack;
+pub(crate) mod port;
+pub(crate) mod ps;
+pub(crate) mod rm;
+pub(crate) mod rollback;
 pub(crate) mod run;
+pub(crate) mod scale;
+pub(crate) mod secret;
 pub(crate) mod sign;
+pub(crate) mod stats;
+pub(crate) mod top;
 pub(crate) mod trust;
 pub(crate) mod unpack;
 pub(crate) mod verify;
+pub(crate) mod volume;
+pub(crate) mod wait;
 
 use std::process::ExitCode;
 
@@ -39,6 +56,26 @@ pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Unpack(arguments) => arguments.execute(),
         Command::Cache(arguments) => arguments.execute(),
         Command::Doctor(arguments) => arguments.execute(),
+        Command::Deploy(arguments) => arguments.execute(),
+        Command::Ps(arguments) => arguments.execute(),
+        Command::Logs(arguments) => arguments.execute(),
+        Command::Stop(arguments) => arguments.execute(),
+        Command::Start(arguments) => arguments.execute(),
+        Command::Restart(arguments) => arguments.execute(),
+        Command::Kill(arguments) => arguments.execute(),
+        Command::Rm(arguments) => arguments.execute(),
+        Command::Wait(arguments) => arguments.execute(),
+        Command::Scale(arguments) => arguments.execute(),
+        Command::Rollback(arguments) => arguments.execute(),
+        Command::Events(arguments) => arguments.execute(),
+        Command::Stats(arguments) => arguments.execute(),
+        Command::Top(arguments) => arguments.execute(),
+        Command::Image(arguments) => arguments.execute(),
+        Command::Volume(arguments) => arguments.execute(),
+        Command::Net(arguments) => arguments.execute(),
+        Command::Port(arguments) => arguments.execute(),
+        Command::Secret(arguments) => arguments.execute(),
+        Command::Daemon(arguments) => arguments.execute(),
         Command::Completions(arguments) => arguments.execute(),
         Command::Man(arguments) => arguments.execute(),
     }

@@ -109,6 +109,11 @@ pub(crate) fn passphrase(new: bool) -> Result<SecretString> {
     Ok(secret_text(&first))
 }
 
+/// Asks for a secret on the terminal, without showing it.
+pub(crate) fn hidden(prompt: &str) -> Result<Zeroizing<Vec<u8>>> {
+    asked(prompt).map(|text| Zeroizing::new(text.as_bytes().to_vec()))
+}
+
 fn asked(prompt: &str) -> Result<Zeroizing<String>> {
     let _hidden = Hidden::begin()?;
     let mut stderr = std::io::stderr().lock();

@@ -6,6 +6,7 @@
 mod atomic;
 mod caps;
 mod cli;
+mod client;
 mod commands;
 mod failure;
 mod folders;
@@ -16,9 +17,13 @@ mod packing;
 mod parts;
 mod progress;
 mod run;
+mod settle;
+mod table;
 mod target;
 mod terminal;
+mod times;
 mod unpacking;
+mod usage;
 
 use std::process::ExitCode;
 

@@ -32,11 +32,23 @@ pub(crate) fn note(message: &str) {
     note_raw(&format!("{message}\n"));
 }
 
+/// A text for standard error in the colour of an app's state.
+pub(crate) fn of_state(text: &str, state: &str) -> String {
+    match crate::table::style_of_state(state).filter(|_| colours()) {
+        Some(style) => format!("\x1b[{style}m{text}\x1b[0m"),
+        None => text.to_owned(),
+    }
+}
+
 /// Whether standard error shows colours.
 pub(crate) fn colours() -> bool {
+    wants_colours(std::io::stderr().is_terminal())
+}
+
+fn wants_colours(is_terminal: bool) -> bool {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let able = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
-    wanted && able && std::io::stderr().is_terminal()
+    wanted && able && is_terminal
 }
 
 fn labelled(label: &str, style: &str, message: &str) {
@@ -69,6 +81,17 @@ pub(crate) fn json(value: &serde_json::Value) -> crate::failure::Result<()> {
     data(&format!("{value}\n"))
 }
 
+/// Prints a table to standard output: coloured and cut on a terminal, whole and plain elsewhere.
+pub(crate) fn table(table: &crate::table::Table) -> crate::failure::Result<()> {
+    let stdout = std::io::stdout();
+    let width = stdout.is_terminal().then(|| {
+        let size = rustix::termios::tcgetwinsize(&stdout);
+        // A terminal that does not know its size says zero.
+        size.map_or(0, |size| usize::from(size.ws_col))
+    });
+    data(&table.text(width.filter(|width| *width > 0), wants_colours(stdout.is_terminal())))
+}
+
 /// Prints data to standard output. A reader that left (`| head`) is success, as for other tools.
 pub(crate) fn data(text: &str) -> crate::failure::Result<()> {
     let stdout = std::io::stdout().lock();
@@ -77,6 +100,35 @@ pub(crate) fn data(text: &str) -> crate::failure::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::own(format!("cannot write to standard output: {error}"))),
         Ok(()) => Ok(()),
+    }
+}
+
+/// Where a line goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Output,
+    Errors,
+}
+
+/// Writes one line of a stream that may have no end; `false` when its reader left. What a terminal would obey is dropped
+/// from it unless `raw`, and none of it reaches into the next line.
+pub(crate) fn line(stream: Stream, text: &str, raw: bool) -> crate::failure::Result<bool> {
+    let written = match stream {
+        Stream::Output => {
+            let stdout = std::io::stdout();
+            let filtered = stdout.is_terminal() && !raw;
+            write(stdout.lock(), filtered, text)
+        }
+        Stream::Errors => {
+            let stderr = std::io::stderr();
+            let filtered = stderr.is_terminal() && !raw;
+            write(stderr.lock(), filtered, text)
+        }
+    };
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::own(format!("cannot write: {error}"))),
     }
 }
 

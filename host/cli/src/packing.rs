@@ -16,7 +16,7 @@ pub(crate) struct Packing<'a> {
     /// The app as the bundle says it.
     pub(crate) app: App,
     files: Vec<&'a ProjectFile>,
-    /// The program, when it was assembled from text; otherwise it is one of the files.
+    /// The program, when it was assembled from text or has no manifest; otherwise it is one of the files.
     assembled: Option<Vec<u8>>,
 }
 
@@ -71,6 +71,11 @@ impl<'a> Packing<'a> {
         App::from_json(&app.to_json())
             .map_err(|error| Failure::refused(format!("`{}` cannot be packed: {error}", app.name)))?;
         Ok(Self { app, files, assembled })
+    }
+
+    /// A bare module, whose app has nothing but its program.
+    pub(crate) fn bare(app: App, program: Vec<u8>) -> Self {
+        Self { app, files: Vec::new(), assembled: Some(program) }
     }
 
     /// Writes the bundle. Times are left out, so that the same files make the same bundle.

@@ -121,8 +121,9 @@ impl Cache {
             return Err(Error::Invalid("its bytes are not those that its hash names".into()));
         }
         let partial = self.partial(&key)?;
-        let kind = compiler.compile(&bytes, settings, &partial, interrupt, progress)?;
-        let record = Record::new(&key, &source.hash, bytes.len() as u64, kind, settings);
+        let (kind, instance_bytes) = compiler.compile(&bytes, settings, &partial, interrupt, progress)?;
+        let mut record = Record::new(&key, &source.hash, bytes.len() as u64, kind, settings);
+        record.instance_bytes = instance_bytes;
         drop(bytes);
         self.publish(partial, record)
     }

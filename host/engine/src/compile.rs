@@ -5,6 +5,7 @@
 //! the module on its standard input and a file of the cache as its standard output.
 
 pub mod child;
+mod footprint;
 mod wall;
 
 use std::ffi::OsString;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use object::ReadCache;
 use rustix::event::PollFlags;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -74,7 +76,7 @@ impl Compiler {
         })
     }
 
-    /// Compiles `module` into `partial`.
+    /// Compiles `module` into `partial`; what came out, and the bytes that one run of it costs besides what it grows.
     pub(crate) fn compile(
         &self,
         module: &[u8],
@@ -82,7 +84,7 @@ impl Compiler {
         partial: &Partial,
         interrupt: &Interrupt,
         progress: &mut dyn Progress,
-    ) -> Result<Kind> {
+    ) -> Result<(Kind, u64)> {
         let kind = kind_of(module)?;
         let size = module.len() as u64;
         if size > MODULE_BYTES_MAX {
@@ -93,7 +95,10 @@ impl Compiler {
         }
         let result = self.compile_in_child(module, kind, settings, partial, interrupt, progress);
         progress.done();
-        result.map(|()| kind)
+        result?;
+        footprint::instance_bytes(&ReadCache::new(&partial.file), kind)
+            .map(|bytes| (kind, bytes))
+            .ok_or_else(|| Error::CompilerFailed("its native code cannot be read".into()))
     }
 
     fn compile_in_child(

@@ -12,7 +12,7 @@ pub(crate) const INSTANCES_MAX: usize = 100;
 /// The bytes that one table element is charged: the widest reference that wasmtime stores.
 const TABLE_ELEMENT_BYTES: u64 = 16;
 
-/// Charges linear memories, tables and the GC heap (which wasmtime grows as a memory) to one budget.
+/// Charges linear memories, tables, the GC heap (which wasmtime grows as a memory) and instances to one budget.
 ///
 /// A growth that was granted and that the operating system then refuses stays charged: wasmtime reports failures of
 /// growths that were never asked for in the same way, and a guest could win back what it holds by causing them.
@@ -35,6 +35,13 @@ impl Limiter {
     #[must_use]
     pub(crate) fn refused(&self) -> bool {
         self.refused
+    }
+
+    /// Charges `bytes` that the engine allocates for the store outside of its memories and tables; `false` when they
+    /// are refused.
+    #[must_use]
+    pub(crate) fn charge(&mut self, bytes: u64) -> bool {
+        self.grow(0, bytes, None)
     }
 
     fn grow(&mut self, current: u64, desired: u64, maximum: Option<u64>) -> bool {
@@ -104,6 +111,17 @@ mod tests {
         assert!(limiter.refused());
         assert!(limiter.table_growing(0, 2, None).unwrap());
         assert_eq!(budget.used(), 92);
+        drop(limiter);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn what_was_charged_at_the_start_is_given_back_with_the_store() {
+        let budget = Budget::new(100);
+        let mut limiter = Limiter::new(budget.clone());
+        assert!(limiter.charge(100));
+        assert!(!limiter.charge(1));
+        assert!(limiter.refused());
         drop(limiter);
         assert_eq!(budget.used(), 0);
     }

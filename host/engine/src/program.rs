@@ -18,6 +18,8 @@ use crate::{Error, Result};
 pub struct Program {
     pub(crate) engine: Engine,
     pub(crate) code: Linked,
+    /// What one run costs besides memories and tables.
+    pub(crate) instance_bytes: u64,
 }
 
 #[derive(Clone)]
@@ -55,7 +57,7 @@ impl Program {
             Code::Module(module) => Linked::Module(preview1::link(&engine, &module)?),
             Code::Component(component) => Linked::Component(component),
         };
-        Ok(Self { engine, code })
+        Ok(Self { engine, code, instance_bytes: record.instance_bytes })
     }
 
     /// Whether it is a module (WASI preview 1) or a component (preview 2).

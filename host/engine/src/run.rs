@@ -45,6 +45,19 @@ pub struct Finished {
     pub coredump: Option<Vec<u8>>,
 }
 
+impl Finished {
+    /// What a program costs before its first instruction is more than `memory` has left.
+    pub(crate) fn too_large(memory: &Budget) -> Self {
+        Self {
+            ending: Ending::Limit(Limit::Memory),
+            trap: None,
+            denials: Vec::new(),
+            memory_peak: memory.peak(),
+            coredump: None,
+        }
+    }
+}
+
 impl Program {
     /// Runs the program to its end.
     ///
@@ -54,7 +67,9 @@ impl Program {
     pub fn run(&self, start: Start<'_>) -> Result<Finished> {
         match &self.code {
             Linked::Module(linked) => self.run_module(linked, start),
-            Linked::Component(component) => crate::component::run(&self.engine, component, start),
+            Linked::Component(component) => {
+                crate::component::run(&self.engine, component, self.instance_bytes, start)
+            }
         }
     }
 
@@ -73,6 +88,9 @@ impl Program {
         interrupt_at_epochs(&mut store, &start.interrupt, start.watchdog);
         if let Some(reason) = start.interrupt.reason() {
             return Err(Error::Stopped(reason));
+        }
+        if !store.data_mut().limiter.charge(self.instance_bytes) {
+            return Ok(Finished::too_large(&memory));
         }
         let (ending, trap, coredump) = match enter(&mut store, linked) {
             Ok(()) => (Ending::Exited(0), None, None),

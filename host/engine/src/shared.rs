@@ -48,6 +48,8 @@ pub struct Shared {
 pub struct SharedProgram<H: SharedHost> {
     engine: Engine,
     code: SharedCode<H>,
+    /// What one run costs besides memories and tables.
+    instance_bytes: u64,
 }
 
 enum SharedCode<H: SharedHost> {
@@ -101,7 +103,7 @@ impl Shared {
             Code::Module(module) => SharedCode::Module(preview1::link_shared(&self.engine, &module)?),
             Code::Component(component) => SharedCode::Component(prepare(&self.engine, &component)?),
         };
-        Ok(Some(SharedProgram { engine: self.engine.clone(), code }))
+        Ok(Some(SharedProgram { engine: self.engine.clone(), code, instance_bytes: record.instance_bytes }))
     }
 
     /// Makes every guest that runs now give up its thread at its next loop or call. Callable from any thread.
@@ -133,8 +135,8 @@ impl<H: SharedHost> SharedProgram<H> {
     /// When it cannot be started. A guest that was started always has an [`Ending`].
     pub async fn run(&self, start: SharedStart<H>) -> Result<SharedEnd> {
         match &self.code {
-            SharedCode::Module(linked) => run_module(&self.engine, linked, start).await,
-            SharedCode::Component(prepared) => run_component(&self.engine, prepared, start).await,
+            SharedCode::Module(linked) => run_module(self, linked, start).await,
+            SharedCode::Component(prepared) => run_component(self, prepared, start).await,
         }
     }
 }
@@ -184,17 +186,23 @@ fn yield_at_epochs<T>(store: &mut Store<T>) {
     store.epoch_deadline_async_yield_and_update(1);
 }
 
+/// What a program costs before its first instruction is more than its memory.
+const TOO_LARGE: SharedEnd = SharedEnd { ending: Ending::Limit(Limit::Memory), trap: None };
+
 async fn run_module<H: SharedHost>(
-    engine: &Engine,
+    program: &SharedProgram<H>,
     linked: &InstancePre<Guest<H>>,
     start: SharedStart<H>,
 ) -> Result<SharedEnd> {
     let SharedStart { process, host, memory, .. } = start;
     let limiter = Limiter::new(memory.clone());
-    let mut owned = Owned(Store::new(engine, Guest { process, host, limiter, memory: None }));
+    let mut owned = Owned(Store::new(&program.engine, Guest { process, host, limiter, memory: None }));
     let store = &mut owned.0;
     store.limiter(|guest| &mut guest.limiter);
     yield_at_epochs(store);
+    if !store.data_mut().limiter.charge(program.instance_bytes) {
+        return Ok(TOO_LARGE);
+    }
     let instance = match linked.instantiate_async(&mut *store).await {
         Ok(instance) => instance,
         Err(error) => {
@@ -224,7 +232,7 @@ async fn run_module<H: SharedHost>(
 }
 
 async fn run_component<H: SharedHost>(
-    engine: &Engine,
+    program: &SharedProgram<H>,
     prepared: &Prepared<ComponentGuest<H>>,
     start: SharedStart<H>,
 ) -> Result<SharedEnd> {
@@ -235,12 +243,12 @@ async fn run_component<H: SharedHost>(
     let handles = memory.charge(config.limits.handle_bytes());
     let component = ComponentState::new(config).map_err(wasmtime::Error::new)?;
     let limiter = Limiter::new(memory.clone());
-    let mut owned = Owned(Store::new(engine, ComponentGuest { component, limiter, host }));
+    let mut owned = Owned(Store::new(&program.engine, ComponentGuest { component, limiter, host }));
     let store = &mut owned.0;
     store.limiter(|guest| &mut guest.limiter);
     yield_at_epochs(store);
-    if handles.is_none() {
-        return Ok(SharedEnd { ending: Ending::Limit(Limit::Memory), trap: None });
+    if handles.is_none() || !store.data_mut().limiter.charge(program.instance_bytes) {
+        return Ok(TOO_LARGE);
     }
     Ok(match prepared.run(store).await {
         Ok(code) => {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use qyv_spec::app::AppLimits;
 use qyv_spec::bundle::Verdict;
 use qyv_spec::grants::{Allow, Capabilities, Grants, Policy, Refusal, Setting, decide, parse_allow_list};
+use qyv_spec::service::Name;
 use qyv_spec::yaml::MANIFEST_BYTES_MAX;
 
 use crate::commands::run::Run;
@@ -168,19 +169,24 @@ fn ask(target: &Target, refusals: &[Refusal]) -> Result<Vec<Allow>> {
     let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
         return Err(refused(target, refusals));
     };
+    if consent(&target.app.name, &wanted)? { Ok(wanted) } else { Err(refused(target, refusals)) }
+}
+
+/// Whether the person at the terminal lets an app have this; no without a terminal.
+pub(crate) fn consent(app: &Name, wanted: &[Allow]) -> Result<bool> {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
-        return Err(refused(target, refusals));
+        return Ok(false);
     }
     let mut stderr = std::io::stderr().lock();
-    let _ = writeln!(stderr, "`{}` asks for:", target.app.name);
-    for allow in &wanted {
+    let _ = writeln!(stderr, "`{app}` asks for:");
+    for allow in wanted {
         let _ = writeln!(stderr, "  {allow}");
     }
     let _ = write!(stderr, "Grant it, now and later? [y/N] ");
     let _ = stderr.flush();
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).map_err(Failure::own)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(wanted) } else { Err(refused(target, refusals)) }
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 fn refused(target: &Target, refusals: &[Refusal]) -> Failure {

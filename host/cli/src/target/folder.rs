@@ -45,15 +45,18 @@ pub(crate) struct ProjectFile {
     pub(crate) modified: u64,
 }
 
+impl Project {
+    /// Where the manifest's folder is now, with every link resolved.
+    pub(crate) fn place(&self) -> Result<PathBuf> {
+        self.folder
+            .path()
+            .map_err(|error| Failure::own(format!("cannot find the manifest's folder: {error}")))
+    }
+}
+
 /// The one manifest of a folder.
 pub(crate) fn the_manifest(folder: &Path) -> Result<PathBuf> {
-    let entries = fs::read_dir(folder).map_err(|error| Failure::at_path("open", folder, &error))?;
-    let mut found: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "qyv") && path.is_file())
-        .collect();
-    found.sort();
+    let found = manifests(folder)?;
     match found.as_slice() {
         [one] => Ok(one.clone()),
         [] => Err(Failure::not_found(format!("`{}` holds no `.qyv` manifest", folder.display()))
@@ -64,6 +67,18 @@ pub(crate) fn the_manifest(folder: &Path) -> Result<PathBuf> {
                 .hint(format!("name one of {}", names.join(", "))))
         }
     }
+}
+
+/// The manifests of a folder, sorted by name.
+pub(crate) fn manifests(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).map_err(|error| Failure::at_path("open", folder, &error))?;
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "qyv") && path.is_file())
+        .collect();
+    found.sort();
+    Ok(found)
 }
 
 /// Reads and checks the manifest at `path`.

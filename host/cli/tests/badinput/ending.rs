@@ -103,6 +103,36 @@ fn memory_beyond_the_limit_is_refused_and_the_trap_that_follows_is_the_limits() 
 }
 
 #[test]
+fn what_an_instance_is_made_of_counts_against_the_memory() {
+    let sandbox = Sandbox::new();
+    let globals = "(global (mut i64) (i64.const 1))".repeat(500_000);
+    sandbox.module("app.wasm", &format!(r#"(module {globals} (func (export "_start")))"#));
+    let component = |globals: &str| {
+        format!(
+            r#"(component (core module $m {globals} (func (export "run") (result i32) (i32.const 0))) {}
+            (core instance $i (instantiate $m))
+            (func $run (result (result)) (canon lift (core func $i "run")))
+            (instance $out (export "run" (func $run))) (export "wasi:cli/run@0.2.0" (instance $out)))"#,
+            "(core instance (instantiate $m))".repeat(49)
+        )
+    };
+    sandbox.module("p2.wasm", &component(&globals));
+    // 16 bytes a global and instance: one of p2.wasm's fifty would fit into the larger limit.
+    for (app, limit) in
+        [("app.wasm", "memory=1MiB"), ("p2.wasm", "memory=1MiB"), ("p2.wasm", "memory=100MiB")]
+    {
+        let (ran, status) = status(&sandbox, &[app, "--limit", limit], 137);
+        assert_eq!(status["cause"], "memory");
+        assert!(ran.stderr.contains("limits.memory"), "{}", ran.stderr);
+    }
+    let (_, enough) = status(&sandbox, &["app.wasm", "--limit", "memory=10MiB"], 0);
+    assert!(enough["memory_peak_bytes"].as_u64().unwrap() >= 8_000_000, "{enough}");
+    // Many instances of little need little.
+    sandbox.module("p2.wasm", &component(""));
+    status(&sandbox, &["p2.wasm", "--limit", "memory=1MiB"], 0);
+}
+
+#[test]
 fn wall_time_holds_whatever_the_guest_does() {
     let sandbox = Sandbox::new();
     for (name, then) in BUSY {

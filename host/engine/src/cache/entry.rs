@@ -24,7 +24,8 @@ use serde::{Deserialize, Serialize};
 use crate::config::{ENGINE_VERSION, Settings};
 
 const MAGIC: [u8; 8] = *b"QYVNATIV";
-const VERSION: u32 = 1;
+/// 2: with `instance_bytes`.
+const VERSION: u32 = 2;
 const FOOTER_BYTES: u64 = 48;
 const RECORD_BYTES_MAX: u32 = 4096;
 /// How much of the code the MAC covers.
@@ -64,6 +65,8 @@ pub struct Record {
     pub code_bytes: u64,
     /// BLAKE3 of the native code, in hexadecimal digits.
     pub code: String,
+    /// What the engine allocates for one run besides memories and tables, in bytes: charged before it.
+    pub instance_bytes: u64,
 }
 
 impl Record {
@@ -85,6 +88,7 @@ impl Record {
             created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
             code_bytes: 0,
             code: String::new(),
+            instance_bytes: 0,
         }
     }
 }

@@ -36,23 +36,23 @@ impl ComponentView for Guest {
     }
 }
 
-/// Runs a component with what its process was given.
-pub(crate) fn run(engine: &Engine, component: &Component, start: Start<'_>) -> Result<Finished> {
+/// Runs a component with what its process was given. `instance_bytes` are what its instances cost besides what they
+/// grow.
+pub(crate) fn run(
+    engine: &Engine,
+    component: &Component,
+    instance_bytes: u64,
+    start: Start<'_>,
+) -> Result<Finished> {
     let mut linker = Linker::new(engine);
     add_to_linker(&mut linker)?;
     let prepared = Prepared::new(&linker, component)?;
     let Start { process, stdio, memory, interrupt, watchdog } = start;
     let config = config(process.into_parts(), stdio, &interrupt, memory.limit());
     // Held until the program has ended.
-    let Some(_handles) = memory.charge(config.limits.handle_bytes()) else {
-        let ending = Ending::Limit(Limit::Memory);
-        return Ok(Finished {
-            ending,
-            trap: None,
-            denials: Vec::new(),
-            memory_peak: memory.peak(),
-            coredump: None,
-        });
+    let fixed_bytes = instance_bytes.saturating_add(config.limits.handle_bytes());
+    let Some(_fixed) = memory.charge(fixed_bytes) else {
+        return Ok(Finished::too_large(&memory));
     };
     let state = ComponentState::new(config).map_err(wasmtime::Error::new)?;
     let mut store = Store::new(engine, Guest { component: state, limiter: Limiter::new(memory.clone()) });
@@ -194,7 +194,7 @@ mod tests {
             interrupt,
             watchdog: None,
         };
-        let finished = run(&engine, &component, start).unwrap();
+        let finished = run(&engine, &component, 100, start).unwrap();
         thread.join().unwrap();
         finished
     }
@@ -224,7 +224,7 @@ mod tests {
     /// 1 MiB pays for 256 handles of 256 bytes; they are charged whether they are made or not.
     #[test]
     fn handles_are_charged() {
-        assert_eq!(run_program("i32.const 0", false).memory_peak, (64 << 10) + (64 << 10));
+        assert_eq!(run_program("i32.const 0", false).memory_peak, (64 << 10) + (64 << 10) + 100);
         let handles = "(local $n i32) (loop (drop (call $subscribe (i64.const 1)))
             (br_if 0 (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const COUNT)))) i32.const 0";
         assert_eq!(run_program(&handles.replace("COUNT", "100"), false).ending, Ending::Exited(0));

@@ -104,7 +104,7 @@ impl Bench {
         let shared = Shared { engine: config::compiler(&settings).unwrap(), settings };
         let module = Module::new(&shared.engine, wat::parse_str(text).unwrap()).unwrap();
         let code = SharedCode::Module(preview1::link_shared(&shared.engine, &module).unwrap());
-        let program = SharedProgram { engine: shared.engine.clone(), code };
+        let program = SharedProgram { engine: shared.engine.clone(), code, instance_bytes: 0 };
         Self { shared, program, host: TestHost::default(), woken: Arc::default() }
     }
 
@@ -227,4 +227,25 @@ fn a_guest_that_yields_comes_back_at_once() {
         assert!(bench.woken.0.load(Ordering::SeqCst));
     }
     assert_eq!(bench.poll(&mut run), Poll::Ready(Ending::Exited(0)));
+}
+
+#[test]
+fn an_instance_larger_than_the_memory_is_not_made() {
+    let mut bench = Bench::new(r#"(module (memory (export "memory") 1) (func (export "_start")))"#);
+    bench.program.instance_bytes = 512 << 10;
+    assert_eq!(bench.poll(&mut bench.start()), Poll::Ready(Ending::Exited(0)));
+    bench.program.instance_bytes = (1 << 20) + 1;
+    assert_eq!(bench.poll(&mut bench.start()), Poll::Ready(Ending::Limit(Limit::Memory)));
+    assert!(bench.host.0.lock().unwrap().ended.is_some());
+
+    let component = r#"(component (core module $m (func (export "run") (result i32) (i32.const 0)))
+        (core instance $i (instantiate $m)) (func $run (result (result)) (canon lift (core func $i "run")))
+        (instance $out (export "run" (func $run))) (export "wasi:cli/run@0.2.0" (instance $out)))"#;
+    let engine = &bench.shared.engine;
+    let component = Component::new(engine, wat::parse_str(component).unwrap()).unwrap();
+    bench.program.code = SharedCode::Component(prepare(engine, &component).unwrap());
+    for (bytes, ending) in [(512 << 10, Ending::Exited(0)), ((1 << 20) + 1, Ending::Limit(Limit::Memory))] {
+        bench.program.instance_bytes = bytes;
+        assert_eq!(bench.poll(&mut bench.start()), Poll::Ready(ending));
+    }
 }

@@ -1,0 +1,161 @@
+//! `qyvol daemon`: the process that looks after deployed apps.
+
+pub(crate) mod start;
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Args, Subcommand};
+use hyper::Method;
+use qyvol_protocol::api::Info;
+use serde_json::json;
+
+use crate::client::Client;
+use crate::failure::{Code, Failure, Result};
+use crate::{output, times};
+
+/// Start, stop and look at the daemon, which runs deployed apps
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  qyvol daemon start
+  qyvol daemon status
+  qyvol daemon stop                 apps go on for a minute, or until the next daemon takes them over
+  qyvol daemon stop --apps          stops the apps first
+
+The first `qyvol deploy` starts the daemon by itself; nothing else does.
+Its socket is `$XDG_RUNTIME_DIR/qyvol/qyvold.sock` (root: `/run/qyvol`), its state
+`~/.local/state/qyvol` (root: `/var/lib/qyvol`); `QYVOL_RUNTIME_DIR` and `QYVOL_STATE_DIR` name others.")]
+pub(crate) struct Daemon {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Start the daemon in the background, unless it runs
+    #[command(after_help = "Examples:
+  qyvol daemon start")]
+    Start(Format),
+    /// Stop the daemon
+    #[command(after_help = "Examples:
+  qyvol daemon stop
+  qyvol daemon stop --apps")]
+    Stop {
+        /// Stop the apps first; without it they go on for a minute, or until the next daemon takes them over
+        #[arg(long)]
+        apps: bool,
+    },
+    /// Say whether the daemon runs, and what it looks after (exit code 1 when none runs)
+    #[command(after_help = "Examples:
+  qyvol daemon status
+  qyvol daemon status --json | jq .daemon.pid")]
+    Status(Format),
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+struct Format {
+    /// Report as one line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Daemon {
+    pub(crate) fn execute(&self) -> Result<ExitCode> {
+        let client = Client::new()?;
+        match &self.action {
+            Action::Start(format) => start(&client, *format),
+            Action::Stop { apps } => stop(&client, *apps),
+            Action::Status(format) => status(&client, *format),
+        }
+    }
+}
+
+fn start(client: &Client, format: Format) -> Result<ExitCode> {
+    let info = match client.running()? {
+        Some(info) => {
+            output::note(&format!("the daemon runs already, as process {}", info.pid));
+            info
+        }
+        None => start::start(client)?,
+    };
+    if format.json {
+        output::json(&json!({ "daemon_start": 1, "daemon": info }))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How long a daemon may take to end. With `--apps` it waits for the apps first, each as long as its `stop_grace`.
+const STOP_PATIENCE: Duration = Duration::from_secs(30);
+
+fn stop(client: &Client, apps: bool) -> Result<ExitCode> {
+    let Some(info) = client.running()? else {
+        output::note("no daemon runs");
+        return Ok(ExitCode::SUCCESS);
+    };
+    client.change(Method::POST, if apps { "/v1/daemon/stop?apps=true" } else { "/v1/daemon/stop" })?;
+    let begun = Instant::now();
+    // Gone when nobody listens; a daemon that ends hangs up on those who ask.
+    while !matches!(client.running(), Ok(None)) {
+        if begun.elapsed() > STOP_PATIENCE {
+            let message = format!("the daemon, process {}, still runs after {STOP_PATIENCE:?}", info.pid);
+            return Err(Failure::own(message).hint(format!("if it hangs: `kill {}`", info.pid)));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let left = if apps || info.instances == 0 { "" } else { "; the apps go on without it for a minute" };
+    output::note(&format!("the daemon, process {}, has ended{left}", info.pid));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn status(client: &Client, format: Format) -> Result<ExitCode> {
+    let info = client.running()?;
+    let log = start::log_file()?;
+    if format.json {
+        let (socket, running) = (client.socket(), info.is_some());
+        output::json(&json!({
+            "daemon_status": 1, "running": running, "socket": socket, "log": log, "daemon": info,
+        }))?;
+    } else {
+        match &info {
+            Some(info) => output::data(&about(info, client, times::now()))?,
+            None => output::data(&format!("no daemon runs\nsocket   {}\n", client.socket().display()))?,
+        }
+        output::data(&format!("log      {}\n", log.display()))?;
+    }
+    Ok(if info.is_some() { ExitCode::SUCCESS } else { ExitCode::from(Code::Found as u8) })
+}
+
+fn about(info: &Info, client: &Client, now: u64) -> String {
+    let mut text = format!(
+        "qyvold {} runs as process {}, since {}\napps     {}, {} instances\nstate    {}\nsocket   {}\n",
+        info.version,
+        info.pid,
+        times::age(info.started, now),
+        info.apps,
+        info.instances,
+        info.state,
+        client.socket().display(),
+    );
+    for worker in &info.workers {
+        let walls: Vec<String> = worker
+            .walls
+            .iter()
+            .map(
+                |wall| {
+                    if wall.on { wall.name.clone() } else { format!("no {} ({})", wall.name, wall.detail) }
+                },
+            )
+            .collect();
+        let own = if worker.own { ", one app alone" } else { "" };
+        let _ = writeln!(
+            text,
+            "worker   {}: process {}, {} instances{own}; walls: {}",
+            worker.worker,
+            worker.pid,
+            worker.instances,
+            if walls.is_empty() { "none".to_owned() } else { walls.join(", ") },
+        );
+    }
+    text
+}

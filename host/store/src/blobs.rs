@@ -1,0 +1,233 @@
+//! Bundles by their hash, one file each.
+//!
+//! A blob's file is safe before the database knows of it, and the database has forgotten it before its file goes: whatever
+//! is cut off leaves a file too much, which the next start removes, and never a row without its file. Which blobs are needed
+//! is read from the revisions each time.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use qyv_spec::app::Hash;
+
+use crate::disk::{Disk, DiskFile};
+use crate::store::{BlobRecord, Store};
+use crate::{Error, Result};
+
+/// How long a blob is kept that nothing needs yet, in milliseconds: time to deploy what was uploaded.
+pub const BLOB_GRACE_MS: u64 = 60 * 60 * 1000;
+
+const FOLDER: &str = "blobs";
+
+/// What files are called that are not whole yet.
+const DRAFT_SUFFIX: &str = ".draft";
+
+/// The blobs of a state.
+#[derive(Debug)]
+pub struct Blobs {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    disk: Arc<dyn Disk>,
+    /// Numbers drafts, so that two uploads of the same bytes do not meet.
+    drafts: AtomicU64,
+    /// Held while a file and its row come or go, so that nobody sees one without the other.
+    turn: Mutex<()>,
+}
+
+/// What [`Blobs::collect`] removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// How many blobs.
+    pub blobs: u64,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+impl Blobs {
+    /// The blobs beside `store`, on the same disk. What earlier processes have begun and not finished is removed.
+    ///
+    /// # Errors
+    ///
+    /// The disk's.
+    pub fn open(disk: Arc<dyn Disk>, store: &Store) -> Result<Self> {
+        let failed = || Error::io("clean up the folder `blobs`");
+        let known = store.blobs()?;
+        // What else lies there is none of ours.
+        let ours = |name: &str| name.len() == 2 && name.bytes().all(|b| b.is_ascii_hexdigit());
+        for folder in disk.list(FOLDER).map_err(failed())?.into_iter().filter(|folder| ours(&folder.name)) {
+            let folder = format!("{FOLDER}/{}", folder.name);
+            for entry in disk.list(&folder).map_err(failed())? {
+                let path = format!("{folder}/{}", entry.name);
+                if known.binary_search_by(|(hash, _)| blob_path(hash).cmp(&path)).is_err() {
+                    disk.remove(&path).map_err(failed())?;
+                }
+            }
+        }
+        let shared = Shared { disk, drafts: AtomicU64::new(0), turn: Mutex::new(()) };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Begins to take in the blob `hash` of at most `bytes_max` bytes. May go on in another thread.
+    ///
+    /// # Errors
+    ///
+    /// The disk's.
+    pub fn begin(&self, hash: Hash, bytes_max: u64) -> Result<Intake> {
+        let (folder, name) = place(&hash);
+        let number = self.shared.drafts.fetch_add(1, Ordering::Relaxed);
+        let path = format!("{folder}/.{name}.{number}{DRAFT_SUFFIX}");
+        let made = self.shared.disk.create_folder(&folder).and_then(|()| self.shared.disk.create(&path));
+        let file = made.map_err(Error::io(format!("store the bundle `{hash}`")))?;
+        let (shared, hasher) = (self.shared.clone(), Box::default());
+        Ok(Intake { shared, hash, bytes_max, path, file, hasher, size: 0 })
+    }
+
+    /// When the blob is stored: begins its time of grace anew, as if it had been uploaded now, and tells that it is.
+    ///
+    /// # Errors
+    ///
+    /// The disk's.
+    pub fn renew(&self, store: &Store, hash: &Hash, now: u64) -> Result<bool> {
+        let _turn = self.shared.turn();
+        let Some(blob) = store.blob(hash)? else { return Ok(false) };
+        // A file that something else has removed or cut is to be uploaded again.
+        let size = self.shared.disk.open(&blob_path(hash), false).and_then(|file| file.len());
+        if size.ok() != Some(blob.size) {
+            return Ok(false);
+        }
+        store.write(|change| change.put_blob(hash, &BlobRecord { stored: now, ..blob }))?;
+        Ok(true)
+    }
+
+    /// The bytes of a blob. They are not hashed again: a bundle's reader does that, part by part.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when it is not stored.
+    pub fn open_blob(&self, hash: &Hash) -> Result<Box<dyn DiskFile>> {
+        self.shared.disk.open(&blob_path(hash), false).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Error::NotFound(format!("bundle `{hash}`")),
+            _ => Error::Io { what: format!("open the bundle `{hash}`"), source: error },
+        })
+    }
+
+    /// Removes the blobs that no kept revision needs and that were uploaded more than `grace` milliseconds ago
+    /// ([`BLOB_GRACE_MS`], or 0 when somebody asks for it).
+    ///
+    /// # Errors
+    ///
+    /// The disk's. What was removed from the database then leaves its file to the next start.
+    pub fn collect(&self, store: &Store, now: u64, grace: u64) -> Result<Collected> {
+        let _turn = self.shared.turn();
+        // Before `now - grace`; with no grace all of them, those of a clock that was ahead too.
+        let before = if grace == 0 { u64::MAX } else { now.saturating_sub(grace) };
+        let forgotten = store.write(|change| change.forget_blobs(before))?;
+        let mut collected = Collected::default();
+        for (hash, blob) in forgotten {
+            match self.shared.disk.remove(&blob_path(&hash)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::Io { what: format!("remove the bundle `{hash}`"), source: error });
+                }
+                _ => {}
+            }
+            collected.blobs += 1;
+            collected.bytes += blob.size;
+        }
+        Ok(collected)
+    }
+}
+
+impl Shared {
+    fn turn(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where a blob lies beneath the state folder: `blobs/ab/cdef…`.
+#[must_use]
+pub fn blob_path(hash: &Hash) -> String {
+    let (folder, name) = place(hash);
+    format!("{folder}/{name}")
+}
+
+fn place(hash: &Hash) -> (String, String) {
+    let mut name = hash.to_string();
+    let rest = name.split_off(2);
+    (format!("{FOLDER}/{name}"), rest)
+}
+
+/// A blob on its way in. Dropped, it leaves nothing.
+#[derive(Debug)]
+pub struct Intake {
+    shared: Arc<Shared>,
+    hash: Hash,
+    bytes_max: u64,
+    path: String,
+    file: Box<dyn DiskFile>,
+    hasher: Box<blake3::Hasher>,
+    size: u64,
+}
+
+impl Intake {
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] when there are more than announced; the disk's.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let size = self.size + bytes.len() as u64;
+        if size > self.bytes_max {
+            let what = format!("the bundle `{}`", self.hash);
+            return Err(Error::TooLarge { what, limit: self.bytes_max, unit: "bytes" });
+        }
+        self.file.write_at(self.size, bytes).map_err(self.failed())?;
+        self.hasher.update(bytes);
+        self.size = size;
+        Ok(())
+    }
+
+    /// What was written so far, to be looked at before it is kept.
+    #[must_use]
+    pub fn file(&self) -> &dyn DiskFile {
+        &*self.file
+    }
+
+    /// Keeps the blob; `app` says for people what is in it. Once more for one that is stored is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongHash`] when these are other bytes than announced; the disk's.
+    pub fn finish(self, store: &Store, app: &str, now: u64) -> Result<BlobRecord> {
+        let found = Hash(*self.hasher.finalize().as_bytes());
+        if found != self.hash {
+            return Err(Error::WrongHash { expected: self.hash, found });
+        }
+        let blob = BlobRecord { size: self.size, app: app.to_owned(), stored: now };
+        self.file.set_read_only().and_then(|()| self.file.sync()).map_err(self.failed())?;
+        let disk = &self.shared.disk;
+        let _turn = self.shared.turn();
+        let (folder, _) = place(&self.hash);
+        let kept = disk.rename(&self.path, &blob_path(&self.hash)).and_then(|()| {
+            disk.sync_folder(&folder)?;
+            // Always: who made that folder may have been killed before this.
+            disk.sync_folder(FOLDER)
+        });
+        kept.map_err(self.failed())?;
+        store.write(|change| change.put_blob(&self.hash, &blob))?;
+        Ok(blob)
+    }
+
+    fn failed(&self) -> impl FnOnce(io::Error) -> Error + use<> {
+        Error::io(format!("store the bundle `{}`", self.hash))
+    }
+}
+
+impl Drop for Intake {
+    fn drop(&mut self) {
+        // After it was kept there is nothing by this name.
+        let _ = self.shared.disk.remove(&self.path);
+    }
+}
