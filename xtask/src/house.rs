@@ -115,6 +115,13 @@ const RULES: &[Rule] = &[
         ours: &["qyv-spec", "qyvol-protocol"],
         theirs: Theirs::AllBut(&["wasmtime", "wasmtime-wasi", "tokio", "axum", "clap"]),
     },
+    // Decides and remembers; it neither runs guests nor carries their bytes.
+    Rule {
+        name: "qyvold",
+        folder: "host/daemon",
+        ours: &["qyv-spec", "qyv-supervise", "qyvol-logs", "qyvol-protocol", "qyvold-store"],
+        theirs: Theirs::AllBut(ENGINES),
+    },
     Rule {
         name: "qyvol",
         folder: "host/cli",

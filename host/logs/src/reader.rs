@@ -13,7 +13,8 @@ const RECORD_BYTES_MAX: usize = LINE_BYTES_MAX + 48;
 
 /// A log as it is now: its files stay readable although they are rotated meanwhile.
 pub struct LogReader {
-    files: Vec<File>,
+    /// Each with how far it is read.
+    files: Vec<(File, u64)>,
 }
 
 /// What is added to a log from now on.
@@ -31,15 +32,43 @@ impl LogReader {
     ///
     /// When a file cannot be opened.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let mut list: Vec<File> = Vec::new();
+        let mut list = Vec::new();
         for path in files(path) {
             match File::open(path) {
-                Ok(file) => list.push(file),
+                Ok(file) => list.push((file, u64::MAX)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(Self { files: list })
+    }
+
+    /// Opens what a log holds now, and follows what is added after that: together they have each record once.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be opened.
+    pub fn open_followed(path: &Path) -> io::Result<(Self, Follower)> {
+        let mut follower = Follower::from_end(path);
+        let Some((file, inode, end)) = &mut follower.current else {
+            // What there is once it is there will be followed from its beginning.
+            return Ok((Self { files: Vec::new() }, follower));
+        };
+        *end = end_of_records(file, *end)?;
+        let mut list = Vec::new();
+        for path in files(path) {
+            match File::open(path) {
+                // Rotated meanwhile or not: what came after it is the follower's.
+                Ok(file) if file.metadata()?.ino() == *inode => {
+                    list.push((file, *end));
+                    break;
+                }
+                Ok(file) => list.push((file, u64::MAX)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((Self { files: list }, follower))
     }
 
     /// Hands out every record, oldest first, until `sink` returns `false`. What is no record is skipped.
@@ -48,8 +77,8 @@ impl LogReader {
     ///
     /// When a file cannot be read.
     pub fn each(self, mut sink: impl FnMut(&Record<'_>) -> bool) -> io::Result<()> {
-        for file in self.files {
-            let mut reader = BufReader::new(file);
+        for (file, end) in self.files {
+            let mut reader = BufReader::new(file.take(end));
             let mut line = Vec::new();
             loop {
                 line.clear();
@@ -66,6 +95,17 @@ impl LogReader {
         }
         Ok(())
     }
+}
+
+/// Where the last whole record before `end` ends.
+fn end_of_records(file: &File, end: u64) -> io::Result<u64> {
+    let begin = end.saturating_sub(RECORD_BYTES_MAX as u64);
+    let mut file = file;
+    file.seek(SeekFrom::Start(begin))?;
+    let mut last = Vec::new();
+    file.take(end - begin).read_to_end(&mut last)?;
+    let whole = last.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    Ok(begin + whole as u64)
 }
 
 impl Follower {
@@ -162,6 +202,35 @@ mod tests {
             (0..40).flat_map(|round| (0..20).map(move |number| format!("{round}-{number}"))).collect();
         assert_eq!(seen, expected);
         assert!(files(&path)[0].exists(), "it was rotated");
+    }
+
+    #[test]
+    fn what_is_read_and_what_is_followed_is_each_record_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("0.log");
+        let add = |text: &str| {
+            use std::io::Write as _;
+            File::options()
+                .append(true)
+                .create(true)
+                .open(&path)
+                .unwrap()
+                .write_all(text.as_bytes())
+                .unwrap();
+        };
+        add("1 1 o a\n2 1 o b\n3 1 o cut");
+        let (reader, mut follower) = LogReader::open_followed(&path).unwrap();
+        add(" off\n4 1 o d\n");
+        let mut seen = Vec::new();
+        let text = |record: &Record<'_>| String::from_utf8(record.text.to_vec()).unwrap();
+        reader
+            .each(|record| {
+                seen.push(text(record));
+                true
+            })
+            .unwrap();
+        follower.poll(|record| seen.push(text(record))).unwrap();
+        assert_eq!(seen, ["a", "b", "cut off", "d"]);
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl<'a> Change<'a> {
             let generation = number(&self.meta, META_GENERATION)?.max(1);
             let replicas = replicas.unwrap_or(1);
             let desired = Desired::Running;
-            let app = AppRecord { revision: 1, last_revision: 1, desired, replicas, generation };
+            let app = AppRecord { revision: 1, last_revision: 1, desired, replicas, generation, life: None };
             self.put_revision(name, 1, &revision)?;
             self.put_app(name, &app)?;
             return Ok(Deployed { revision: 1, changed: true });
@@ -128,6 +128,16 @@ impl<'a> Change<'a> {
     pub fn set_replicas(&mut self, name: &Name, replicas: u32) -> Result<()> {
         let app = self.known(name)?;
         self.put_app(name, &AppRecord { replicas, ..app })
+    }
+
+    /// What the supervisor is to be told of an app at the daemon's next start.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when there is no such app.
+    pub fn set_life(&mut self, name: &Name, life: serde_json::Value) -> Result<()> {
+        let app = self.known(name)?;
+        self.put_app(name, &AppRecord { life: Some(life), ..app })
     }
 
     /// Reserves [`GENERATIONS_BLOCK`] generations of an app: numbers that none of its instances has had, not even of an app

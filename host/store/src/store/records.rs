@@ -33,6 +33,9 @@ pub struct AppRecord {
     pub replicas: u32,
     /// The first generation that nobody has reserved, from 1.
     pub generation: u64,
+    /// What the supervisor must be told of it at the daemon's next start, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub life: Option<serde_json::Value>,
 }
 
 /// One revision of an app: all that is needed to run it again.

@@ -1,0 +1,139 @@
+//! Starting a worker's process.
+
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use qyvol_protocol::worker::{CONTROL_FD, SERVICES_FD, WORKER_ARGUMENT};
+use serde::{Deserialize, Serialize};
+
+use super::process::ProcessId;
+use super::table::Purpose;
+use crate::options::SOCKET_PATH_BYTES_MAX;
+
+/// What a worker's walls let through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Walls {
+    pub(crate) read: Vec<PathBuf>,
+    pub(crate) write: Vec<PathBuf>,
+}
+
+/// What a later daemon must know of a worker: the file `about.json` in its folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct About {
+    pub(crate) process: ProcessId,
+    pub(crate) purpose: Purpose,
+}
+
+/// A worker that was started.
+#[derive(Debug)]
+pub(crate) struct Spawned {
+    pub(crate) child: Child,
+    pub(crate) socket: UnixStream,
+    pub(crate) about: About,
+}
+
+pub(crate) fn control_socket(folder: &Path) -> PathBuf {
+    folder.join("control.sock")
+}
+
+pub(crate) fn services_socket(folder: &Path) -> PathBuf {
+    folder.join("services.sock")
+}
+
+pub(crate) fn about_file(folder: &Path) -> PathBuf {
+    folder.join("about.json")
+}
+
+/// Starts a worker with `folder` as its own, and connects to it. It need not be up yet: what is said waits in its socket.
+pub(crate) fn spawn(folder: &Path, purpose: &Purpose, cache: &Path, walls: &Walls) -> io::Result<Spawned> {
+    DirBuilder::new().mode(0o700).recursive(true).create(folder)?;
+    let control = listener(&control_socket(folder))?;
+    let services = listener(&services_socket(folder))?;
+    let name = folder.file_name().unwrap_or_default();
+    let mut command = Command::new("/proc/self/exe");
+    command.arg(WORKER_ARGUMENT).arg("--name").arg(name).arg("--cache").arg(cache);
+    command.arg("--stack").arg(purpose.stack().to_string());
+    for path in &walls.read {
+        command.arg("--read").arg(path);
+    }
+    for path in &walls.write {
+        command.arg("--write").arg(path);
+    }
+    // Nothing of the operator's environment is an app's business, nor of the process that runs apps.
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+    command.stderr(File::create(folder.join("stderr.log"))?);
+    let (control_fd, services_fd) = (control.as_raw_fd(), services.as_raw_fd());
+    // SAFETY: between fork and exec only async-signal-safe system calls are made, on descriptors that this process holds
+    // open until `spawn` has returned; nothing is allocated.
+    unsafe {
+        command.pre_exec(move || prepare_child(control_fd, services_fd));
+    }
+    let child = command.spawn()?;
+    let connect = || {
+        let socket = UnixStream::connect(control_socket(folder))?;
+        let about = About { process: ProcessId::of(child.id())?, purpose: purpose.clone() };
+        let text = serde_json::to_vec(&about)?;
+        let (draft, place) = (folder.join("about.draft"), about_file(folder));
+        std::fs::write(&draft, text)?;
+        std::fs::rename(draft, place)?;
+        Ok((socket, about))
+    };
+    match connect() {
+        Ok((socket, about)) => Ok(Spawned { child, socket, about }),
+        Err(error) => {
+            let mut child = child;
+            let _ = child.kill();
+            let _ = child.wait();
+            Err(error)
+        }
+    }
+}
+
+/// Binds a Unix socket at `path`, in place of one that nobody serves any more.
+pub(crate) fn listener(path: &Path) -> io::Result<UnixListener> {
+    let length = path.as_os_str().len();
+    if length > SOCKET_PATH_BYTES_MAX {
+        let why = format!(
+            "the path of a socket has at most {SOCKET_PATH_BYTES_MAX} bytes, and `{}` has {length}; choose a shorter \
+             runtime folder with `QYVOL_RUNTIME_DIR`",
+            path.display()
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    UnixListener::bind(path)
+}
+
+/// In the child: a session of its own, so that no terminal's signal reaches it; the two sockets where it looks for them;
+/// nothing else.
+fn prepare_child(control: RawFd, services: RawFd) -> io::Result<()> {
+    let check = |result: libc::c_int| if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) };
+    // SAFETY: plain system calls on numbers; no memory is passed.
+    unsafe {
+        check(libc::setsid())?;
+        // Out of the way first: either may be in the other's place.
+        let control = check(libc::fcntl(control, libc::F_DUPFD_CLOEXEC, 10))?;
+        let services = check(libc::fcntl(services, libc::F_DUPFD_CLOEXEC, 10))?;
+        check(libc::dup2(control, CONTROL_FD))?;
+        check(libc::dup2(services, SERVICES_FD))?;
+        let closed = libc::syscall(
+            libc::SYS_close_range,
+            SERVICES_FD + 1,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        );
+        // Without that call (Linux 5.11) it is enough that every descriptor here is closed on exec anyway.
+        let _ = closed;
+    }
+    Ok(())
+}
