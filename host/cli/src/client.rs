@@ -68,20 +68,21 @@ impl Client {
 
     /// The daemon, or `None` when none runs.
     pub(crate) fn running(&self) -> Result<Option<api::Info>> {
-        let connected = self.runtime.block_on(UnixStream::connect(&self.socket));
-        match connected {
-            Err(error) if is_absent(&error) => return Ok(None),
-            Err(error) => return Err(self.unreachable(&error)),
-            Ok(_) => {}
-        }
         let asked = self.runtime.block_on(async {
-            tokio::time::timeout(PROBE_TIMEOUT, self.exchange(Method::GET, "/v1/info", Sent::nothing())).await
-        });
-        let response = asked.map_err(|_| {
-            let seconds = PROBE_TIMEOUT.as_secs();
-            Failure::own(format!("the daemon did not answer within {seconds} s"))
-                .hint("its log may tell why: `qyvol daemon status` names it")
-        })??;
+            let stream = match UnixStream::connect(&self.socket).await {
+                Err(error) if is_absent(&error) => return Ok(None),
+                Err(error) => return Err(self.unreachable(&error)),
+                Ok(stream) => stream,
+            };
+            let answer = exchange(stream, Method::GET, "/v1/info", Sent::nothing());
+            let answer = tokio::time::timeout(PROBE_TIMEOUT, answer).await.map_err(|_| {
+                let seconds = PROBE_TIMEOUT.as_secs();
+                Failure::own(format!("the daemon did not answer within {seconds} s"))
+                    .hint("its log may tell why: `qyvol daemon --help` says where its state is")
+            })?;
+            answer.map(Some)
+        })?;
+        let Some(response) = asked else { return Ok(None) };
         self.read(response).map(Some)
     }
 
@@ -119,7 +120,7 @@ impl Client {
 
     /// Whether there is something at `path`.
     pub(crate) fn has(&self, path: &str) -> Result<bool> {
-        let response = self.runtime.block_on(self.exchange(Method::HEAD, path, Sent::nothing()))?;
+        let response = self.runtime.block_on(self.ask(Method::HEAD, path, Sent::nothing()))?;
         match response.status() {
             status if status.is_success() => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
@@ -153,7 +154,7 @@ impl Client {
 
     /// Sends a request whose answer must be a good one.
     fn send(&self, method: Method, path: &str, body: Sent) -> Result<Response<Incoming>> {
-        let response = self.runtime.block_on(self.exchange(method, path, body))?;
+        let response = self.runtime.block_on(self.ask(method, path, body))?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -162,23 +163,13 @@ impl Client {
         Err(problem::failure(status, &answer))
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Sent) -> Result<Response<Incoming>> {
+    async fn ask(&self, method: Method, path: &str, body: Sent) -> Result<Response<Incoming>> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| match is_absent(&error) {
             true => Failure::own("no daemon runs")
                 .hint("start it: `qyvol daemon start`; the first `qyvol deploy` does that by itself"),
             false => self.unreachable(&error),
         })?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(hung_up)?;
-        // It ends with the answer, or with the client; what goes wrong on it is the answer's error too.
-        drop(tokio::spawn(connection));
-        let kind = body.content_type();
-        let mut request = Request::builder().method(method).uri(path).header("host", "qyvold");
-        if let Some(kind) = kind {
-            request = request.header("content-type", kind);
-        }
-        let request = request.body(body).map_err(Failure::own)?;
-        sender.send_request(request).await.map_err(hung_up)
+        exchange(stream, method, path, body).await
     }
 
     fn read<T: DeserializeOwned>(&self, response: Response<Incoming>) -> Result<T> {
@@ -195,6 +186,20 @@ impl Client {
     fn unreachable(&self, error: &std::io::Error) -> Failure {
         Failure::at_path("reach the daemon at", &self.socket, error)
     }
+}
+
+/// Sends a request on a connection of its own, and waits for the head of the answer.
+async fn exchange(stream: UnixStream, method: Method, path: &str, body: Sent) -> Result<Response<Incoming>> {
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(hung_up)?;
+    // It ends with the answer, or with the client; what goes wrong on it is the answer's error too.
+    drop(tokio::spawn(connection));
+    let mut request = Request::builder().method(method).uri(path).header("host", "qyvold");
+    if let Some(kind) = body.content_type() {
+        request = request.header("content-type", kind);
+    }
+    let request = request.body(body).map_err(Failure::own)?;
+    sender.send_request(request).await.map_err(hung_up)
 }
 
 /// Reads JSON of the daemon's.

@@ -103,6 +103,12 @@ pub(crate) fn data(text: &str) -> crate::failure::Result<()> {
     }
 }
 
+/// Clears the terminal that standard output is.
+pub(crate) fn clear() {
+    // Home, and clear what is below. A terminal that is gone is noticed by the next write.
+    let _ = put(std::io::stdout().lock(), b"\x1b[H\x1b[2J");
+}
+
 /// Where a line goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
@@ -110,26 +116,41 @@ pub(crate) enum Stream {
     Errors,
 }
 
-/// Writes one line of a stream that may have no end; `false` when its reader left. What a terminal would obey is dropped
-/// from it unless `raw`, and none of it reaches into the next line.
+/// Writes a line, without its end, of a stream that may go on for ever; `false` when its reader left. What a terminal would
+/// obey is dropped from it unless `raw`, and nothing in it reaches into the next line.
 pub(crate) fn line(stream: Stream, text: &str, raw: bool) -> crate::failure::Result<bool> {
+    let on_terminal = match stream {
+        Stream::Output => std::io::stdout().is_terminal(),
+        Stream::Errors => std::io::stderr().is_terminal(),
+    };
+    let mut bytes = if on_terminal && !raw { harmless(text) } else { text.as_bytes().to_vec() };
+    bytes.push(b'\n');
     let written = match stream {
-        Stream::Output => {
-            let stdout = std::io::stdout();
-            let filtered = stdout.is_terminal() && !raw;
-            write(stdout.lock(), filtered, text)
-        }
-        Stream::Errors => {
-            let stderr = std::io::stderr();
-            let filtered = stderr.is_terminal() && !raw;
-            write(stderr.lock(), filtered, text)
-        }
+        Stream::Output => put(std::io::stdout().lock(), &bytes),
+        Stream::Errors => put(std::io::stderr().lock(), &bytes),
     };
     match written {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(Failure::own(format!("cannot write: {error}"))),
     }
+}
+
+fn put(mut stream: impl Write, bytes: &[u8]) -> std::io::Result<()> {
+    stream.write_all(bytes)?;
+    stream.flush()
+}
+
+/// The line as a terminal may have it: a sequence that it begins and does not end is gone, a colour that it does not end
+/// ends with it.
+fn harmless(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // A vector takes everything.
+    let _ = TerminalFilter::new(&mut bytes).write_all(text.as_bytes());
+    if bytes.contains(&b'\x1b') {
+        bytes.extend(b"\x1b[0m");
+    }
+    bytes
 }
 
 /// What is wrong with a manifest, each mistake with its place; ends with a newline.

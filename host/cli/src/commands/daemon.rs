@@ -12,6 +12,7 @@ use qyvol_protocol::api::Info;
 use serde_json::json;
 
 use crate::client::Client;
+use crate::commands::inspect::deployed::wall;
 use crate::failure::{Code, Failure, Result};
 use crate::{output, times};
 
@@ -138,15 +139,7 @@ fn about(info: &Info, client: &Client, now: u64) -> String {
         client.socket().display(),
     );
     for worker in &info.workers {
-        let walls: Vec<String> = worker
-            .walls
-            .iter()
-            .map(
-                |wall| {
-                    if wall.on { wall.name.clone() } else { format!("no {} ({})", wall.name, wall.detail) }
-                },
-            )
-            .collect();
+        let walls: Vec<String> = worker.walls.iter().map(wall).collect();
         let own = if worker.own { ", one app alone" } else { "" };
         let _ = writeln!(
             text,

@@ -42,7 +42,7 @@ impl Events {
                         true => serde_json::to_string(&event).map_err(Failure::own)?,
                         false => text(&event),
                     };
-                    if !output::line(Stream::Output, &format!("{text}\n"), false)? {
+                    if !output::line(Stream::Output, &text, false)? {
                         return Ok(ExitCode::SUCCESS);
                     }
                 }

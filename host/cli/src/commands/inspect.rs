@@ -1,5 +1,7 @@
 //! `qyvol inspect`.
 
+pub(crate) mod deployed;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,6 +10,7 @@ use clap::Args;
 use qyv_spec::App;
 use qyv_spec::app::{AppLimits, Hash};
 use qyv_spec::bundle::{ModuleKind, verify};
+use qyv_spec::service::Name;
 use serde_json::{Value, json};
 
 use crate::commands::pack::file_list;
@@ -24,7 +27,7 @@ use crate::target::{self, Accept, Found, bundle};
 
 Nothing is run, and nobody's signature is needed.")]
 pub(crate) struct Inspect {
-    /// A `.qyv`, `.qyvbin`, `.wasm` or `.wat` file, or a folder with one manifest
+    /// A `.qyv`, `.qyvbin`, `.wasm` or `.wat` file, a folder with one manifest, or the name of a deployed app
     app: PathBuf,
     /// Report as one line of JSON; `app` is the whole resolved app
     #[arg(long)]
@@ -34,13 +37,10 @@ pub(crate) struct Inspect {
 impl Inspect {
     /// Shows it.
     pub(crate) fn execute(&self) -> Result<ExitCode> {
-        let report = match target::find(&self.app)? {
-            Found::Module => of_module(&self.app)?,
-            Found::Manifest(manifest) => {
-                let app = target::folder::project(&manifest)?.app;
-                of_app(&app, json!({ "kind": "project" }))?
-            }
-            Found::Bundle => of_bundle(&self.app)?,
+        let deployed = if self.app.exists() { None } else { self.name() };
+        let report = match deployed {
+            Some(name) => deployed::of_name(&name)?,
+            None => self.of_file()?,
         };
         if self.json {
             output::json(&report.0)?;
@@ -48,6 +48,22 @@ impl Inspect {
             output::data(&report.1)?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// What was typed, when it can be the name of an app.
+    fn name(&self) -> Option<Name> {
+        self.app.to_str()?.parse().ok()
+    }
+
+    fn of_file(&self) -> Result<Report> {
+        Ok(match target::find(&self.app)? {
+            Found::Module => of_module(&self.app)?,
+            Found::Manifest(manifest) => {
+                let app = target::folder::project(&manifest)?.app;
+                of_app(&app, json!({ "kind": "project" }))?
+            }
+            Found::Bundle => of_bundle(&self.app)?,
+        })
     }
 }
 

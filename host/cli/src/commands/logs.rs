@@ -90,7 +90,7 @@ impl Logs {
     fn show(&self, line: &LogLine, several: bool) -> Result<bool> {
         if self.json {
             let text = serde_json::to_string(line).map_err(crate::failure::Failure::own)?;
-            return output::line(Stream::Output, &format!("{text}\n"), false);
+            return output::line(Stream::Output, &text, false);
         }
         let stream = if line.stream == "stdout" { Stream::Output } else { Stream::Errors };
         output::line(stream, &text(line, self.timestamps, several), self.raw)
@@ -109,7 +109,6 @@ fn text(line: &LogLine, timestamps: bool, several: bool) -> String {
         text.push_str("qyvol: ");
     }
     text.push_str(&line.text);
-    text.push('\n');
     text
 }
 
@@ -147,9 +146,9 @@ mod tests {
             stream: "stdout".into(),
             text: "hello".into(),
         };
-        assert_eq!(text(&line, false, false), "hello\n");
-        assert_eq!(text(&line, true, true), "1970-01-01T00:00:01.500Z db.1 | hello\n");
+        assert_eq!(text(&line, false, false), "hello");
+        assert_eq!(text(&line, true, true), "1970-01-01T00:00:01.500Z db.1 | hello");
         let ours = LogLine { stream: "qyvol".into(), ..line };
-        assert_eq!(text(&ours, false, false), "qyvol: hello\n");
+        assert_eq!(text(&ours, false, false), "qyvol: hello");
     }
 }

@@ -55,12 +55,11 @@ impl Stats {
             }
             let uses = meter.look(self.rows(&client)?, Instant::now());
             if in_place {
-                // Our own sequences, which the filter of names would drop: home, and clear what is below.
-                output::line(Stream::Output, "\x1b[H\x1b[2J", true)?;
+                output::clear();
             }
             if self.json {
                 let value = json!({ "stats": 1, "instances": uses });
-                if !output::line(Stream::Output, &format!("{value}\n"), true)? {
+                if !output::line(Stream::Output, &value.to_string(), true)? {
                     return Ok(ExitCode::SUCCESS);
                 }
             } else {

@@ -55,6 +55,8 @@ impl Sandbox {
             .env("QYVOL_CACHE_DIR", self.cache())
             .env("QYVOL_CONFIG_DIR", self.path("config"))
             .env("QYVOL_DATA_DIR", self.path("data"))
+            .env("QYVOL_STATE_DIR", self.path("state"))
+            .env("QYVOL_RUNTIME_DIR", self.path("run"))
             .env_remove("NO_COLOR")
             .stdin(Stdio::null());
         command

@@ -1,10 +1,11 @@
 //! The question of a first deployment. The daemon decides; what is asked here is only what would make it decide otherwise.
 
-use qyv_spec::grants::{Allow, Policy, Refusal, Setting, decide};
+use qyv_spec::grants::{Allow, Bind, Policy, Refusal, Setting, decide};
 use qyv_spec::service::Name;
 use qyvol_protocol::api::{AppDetail, DeployRequest};
 
 use super::Image;
+use super::request::has_slot;
 use crate::client::Client;
 use crate::failure::{Failure, Result};
 use crate::run::grants::consent;
@@ -30,7 +31,11 @@ pub(super) fn answered(
         // What was answered before stays granted.
         if let Ok(before) = client.get::<AppDetail>(&format!("/v1/apps/{}", image.app.name)) {
             grants.allow.extend(before.grants.allow);
-            grants.bind.extend(before.grants.bind);
+            // A slot that was bound before may be gone, or bound anew.
+            let bound = |bind: &Bind| {
+                has_slot(&image.app, bind) && asked.grants.bind.iter().all(|new| new.slot != bind.slot)
+            };
+            grants.bind.extend(before.grants.bind.into_iter().filter(bound));
         }
         let setting = Setting { deployment: &deployment, folder: image.folder.as_deref() };
         let missing = decide(&image.app, &grants, &Policy::default(), &setting).err().unwrap_or_default();

@@ -66,7 +66,8 @@ impl Deploy {
     }
 }
 
-fn has_slot(app: &App, bind: &Bind) -> bool {
+/// Whether the app has the slot that is bound.
+pub(super) fn has_slot(app: &App, bind: &Bind) -> bool {
     app.fs.iter().any(|mount| matches!(&mount.source, Some(Source::Slot(name)) if *name == bind.slot))
 }
 
