@@ -80,11 +80,11 @@ impl View {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use qyvol_protocol::api::UsageRow;
 
-    pub(crate) fn used(instance: &str, cpu: f64, memory: u64) -> Use {
+    pub(in super::super) fn used(instance: &str, cpu: f64, memory: u64) -> Use {
         let row = UsageRow {
             instance: instance.parse().unwrap(),
             cpu_ns: 0,
