@@ -134,6 +134,7 @@ const RULES: &[Rule] = &[
             "qyvol-launch",
             "qyvol-protocol",
             "qyvol-worker",
+            "qyvold",
         ],
         theirs: Theirs::AllBut(ENGINES),
     },

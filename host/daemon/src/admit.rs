@@ -212,3 +212,156 @@ pub(crate) fn check_services(new: &[&App], others: &[&App]) -> Result<(), Fault>
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qyv_spec::Manifest;
+    use qyv_spec::app::{Hash, PackagedFile};
+    use qyv_spec::bundle::PublicKey;
+
+    fn app(text: &str) -> App {
+        let manifest = Manifest::from_yaml(&format!("entrypoint: main.wasm\n{text}"), "app.qyv").unwrap();
+        let file = PackagedFile { path: "main.wasm".parse().unwrap(), size: 1, blake3: Hash([7; 32]) };
+        manifest.resolve(vec![file]).unwrap()
+    }
+
+    fn key() -> PublicKey {
+        let mut bytes = [0x66; 32];
+        bytes[0] = 0x58;
+        PublicKey::from_bytes(&bytes).unwrap()
+    }
+
+    fn trusted(grants: Option<&str>) -> Verdict {
+        Verdict::Trusted { key: key(), pattern: "app".parse().unwrap(), grants: grants.map(str::to_owned) }
+    }
+
+    fn candidate(text: &str, verdict: Verdict, request: &str) -> Candidate {
+        let mut request: serde_json::Value = serde_json::from_str(request).unwrap();
+        request["bundle"] = "00".repeat(32).into();
+        Candidate {
+            app: app(text),
+            module: Hash([7; 32]),
+            verdict,
+            request: serde_json::from_value(request).unwrap(),
+            beside: Vec::new(),
+        }
+    }
+
+    fn scene(policy: &Policy) -> Scene<'_> {
+        Scene { policy, deployment: &[], before: None, force: false }
+    }
+
+    #[track_caller]
+    fn refused(candidate: &Candidate, scene: &Scene<'_>, words: &str) {
+        let fault = admit(candidate, scene).unwrap_err();
+        let text = format!("{} {}", fault.message, fault.hint.unwrap_or_default());
+        assert!(fault.kind == Kind::Refused && text.contains(words), "`{words}` is missing in: {text}");
+    }
+
+    #[test]
+    fn only_those_run_for_whom_somebody_vouches() {
+        let policy = Policy::default();
+        let plain = |verdict, request| candidate("name: app\n", verdict, request);
+        let scene = scene(&policy);
+        assert!(!admit(&plain(trusted(None), "{}"), &scene).unwrap().allow_unsigned);
+        refused(&plain(Verdict::Unsigned, "{}"), &scene, "--allow-unsigned");
+        assert!(
+            admit(&plain(Verdict::Unsigned, r#"{"allow_unsigned":true}"#), &scene).unwrap().allow_unsigned
+        );
+        assert!(admit(&plain(Verdict::Unsigned, r#"{"folder":"/srv/app"}"#), &scene).is_ok());
+        // What is allowed for unsigned bundles is not for those whose signature is wrong.
+        let insist = r#"{"allow_unsigned":true}"#;
+        refused(&plain(Verdict::Unbound { keys: vec![key()] }, insist), &scene, "qyvol trust add");
+        refused(&plain(Verdict::Revoked { key: key() }, insist), &scene, "revoked");
+        refused(&plain(Verdict::BadSignature { key: key().id() }, insist), &scene, "changed after");
+    }
+
+    #[test]
+    fn an_update_is_as_good_as_what_it_replaces_unless_the_operator_insists() {
+        let policy = Policy::default();
+        let (version, grants) = ("1.2.0".parse().unwrap(), Grants::default());
+        let before = Before { version: &version, signed: true, grants: &grants };
+        let scene = Scene { before: Some(before), ..scene(&policy) };
+        let of = |version: &str, verdict| {
+            candidate(&format!("name: app\nversion: {version}\n"), verdict, r#"{"allow_unsigned":true}"#)
+        };
+        assert!(admit(&of("1.2.0", trusted(None)), &scene).is_ok());
+        assert!(admit(&of("1.3.0", trusted(None)), &scene).is_ok());
+        refused(&of("1.1.9", trusted(None)), &scene, "--force");
+        refused(&of("1.3.0", Verdict::Unsigned), &scene, "key bound to its name");
+        let force = Scene { force: true, ..scene };
+        assert!(admit(&of("1.1.9", trusted(None)), &force).is_ok());
+        assert!(admit(&of("1.3.0", Verdict::Unsigned), &force).is_ok());
+    }
+
+    #[test]
+    fn grants_come_from_the_operator_an_earlier_revision_the_key_or_the_deployment() {
+        let policy = Policy::default();
+        let text = "name: app\npermissions: { net: { connect: ['service://db'] } }\n";
+        let plain = |verdict| candidate(text, verdict, r#"{"allow_unsigned":true}"#);
+        refused(&plain(Verdict::Unsigned), &scene(&policy), "--grant service://db");
+        let given = candidate(text, trusted(None), r#"{"grants":{"allow":["service://db"]}}"#);
+        let given = admit(&given, &scene(&policy)).unwrap().grants;
+        assert!(admit(&plain(trusted(Some("service://db"))), &scene(&policy)).is_ok());
+        // Stored, so that it holds when the app starts again alone.
+        let deployment = ["db".parse().unwrap()];
+        let together = Scene { deployment: &deployment, ..scene(&policy) };
+        assert_eq!(admit(&plain(Verdict::Unsigned), &together).unwrap().grants, given);
+        // What was granted to a signed app is not handed on to an unsigned one.
+        let version = "0.0.0".parse().unwrap();
+        for (signed, verdict, kept) in [(true, trusted(None), true), (true, Verdict::Unsigned, false)] {
+            let before = Before { version: &version, signed, grants: &given };
+            let scene = Scene { before: Some(before), force: true, ..scene(&policy) };
+            assert_eq!(admit(&plain(verdict), &scene).is_ok(), kept);
+        }
+        let more = "name: app\npermissions: { net: { connect: ['service://db', 'service://log'] } }\n";
+        let more = candidate(more, trusted(None), "{}");
+        let before = Before { version: &version, signed: true, grants: &given };
+        refused(&more, &Scene { before: Some(before), ..scene(&policy) }, "--grant service://log");
+    }
+
+    #[test]
+    fn the_policy_caps_what_was_granted() {
+        let policy =
+            "policy: 1\nallow: [services]\npaths: [/srv/in:ro]\napps: [{ name: app, grant: [env:KEY] }]\n";
+        let policy = Policy::from_yaml_bytes(policy.as_bytes(), "policy").unwrap();
+        let insist = |request: &str| candidate("name: app\n", Verdict::Unsigned, request);
+        let scene = scene(&policy);
+        refused(&insist(r#"{"allow_unsigned":true,"env":{"KEY":"v"}}"#), &scene, "variable `KEY`");
+        let shown = |host: &str, read_only: bool| {
+            let directory = format!(r#"{{"host":"{host}","guest":"/d","read_only":{read_only}}}"#);
+            insist(&format!(r#"{{"allow_unsigned":true,"directories":[{directory}]}}"#))
+        };
+        assert!(admit(&shown("/srv/in/deep", true), &scene).is_ok());
+        refused(&shown("/srv/in", false), &scene, "reach `/srv/in`");
+        refused(&shown("/srv/out", true), &scene, "reach `/srv/out`");
+        let beside =
+            Candidate { beside: vec![("/srv/out".into(), Mode::ReadOnly)], ..insist(r#"{"folder":"/srv"}"#) };
+        refused(&beside, &scene, "reach `/srv/out`");
+    }
+
+    #[test]
+    fn what_workers_cannot_give_is_refused_by_name() {
+        let policy = Policy::default();
+        for (text, words) in [
+            ("type: http\n", "answering HTTP"),
+            ("permissions: { ai: true }\n", "inference"),
+            ("permissions: { gfx: true }\n", "window"),
+            ("permissions: { net: { connect: ['https://example.org'] } }\n", "network"),
+        ] {
+            let asks = candidate(&format!("name: app\n{text}"), trusted(Some("all")), "{}");
+            refused(&asks, &scene(&policy), words);
+        }
+    }
+
+    #[test]
+    fn a_name_has_one_owner() {
+        let offers =
+            |name: &str| app(&format!("name: {name}\ntype: service\nservices: [{{ name: echo }}]\n"));
+        let (a, b) = (offers("a"), offers("b"));
+        assert_eq!(check_services(&[&a, &b], &[]).unwrap_err().kind, Kind::Conflict);
+        assert_eq!(check_services(&[&a], &[&b]).unwrap_err().kind, Kind::Conflict);
+        assert!(check_services(&[&a], &[]).is_ok());
+    }
+}

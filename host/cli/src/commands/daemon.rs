@@ -1,5 +1,6 @@
 //! `qyvol daemon`: the process that looks after deployed apps.
 
+mod run;
 pub(crate) mod start;
 
 use std::fmt::Write as _;
@@ -34,6 +35,10 @@ pub(crate) struct Daemon {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// Be the daemon: stay in the foreground until it is told to stop
+    #[command(after_help = "Examples:
+  qyvol daemon run                  as a service manager starts it; it says what goes wrong on standard error")]
+    Run,
     /// Start the daemon in the background, unless it runs
     #[command(after_help = "Examples:
   qyvol daemon start")]
@@ -65,6 +70,7 @@ impl Daemon {
     pub(crate) fn execute(&self) -> Result<ExitCode> {
         let client = Client::new()?;
         match &self.action {
+            Action::Run => run::run(),
             Action::Start(format) => start(&client, *format),
             Action::Stop { apps } => stop(&client, *apps),
             Action::Status(format) => status(&client, *format),

@@ -15,7 +15,7 @@ use crate::run::reach::{self, Folders};
 use crate::target::{Origin, Target, read_bounded};
 
 /// The policy of the whole host.
-const HOST_POLICY: &str = "/etc/qyvol/policy.yaml";
+pub(crate) const HOST_POLICY: &str = "/etc/qyvol/policy.yaml";
 
 /// Decides what the app gets, and opens the folders that it reaches; asks on a terminal, once, for what is missing.
 pub(crate) fn granted(target: &Target, options: &Run) -> Result<(Capabilities, Folders)> {

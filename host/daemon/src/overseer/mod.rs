@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use qyv_spec::app::Hash;
 use qyv_spec::service::{Listen, Name};
-use qyv_supervise::{Action, Event as LifeEvent, Now, Supervisor};
+use qyv_supervise::{Action, Desired, Event as LifeEvent, Now, Supervisor};
 use qyvol_protocol::api::{Ended, Event};
 use qyvol_protocol::worker::{FromWorker, ToWorker};
 use qyvold_store::{Blobs, Change, Secrets, Store};
@@ -322,13 +322,14 @@ impl Overseer {
                 Some(record) => {
                     let life = serde_json::to_value(&record)
                         .map_err(|error| qyvold_store::Error::Invalid(error.to_string()))?;
-                    change.set_replicas(name, record.replicas)?;
-                    change.set_life(name, life)?;
-                    // A revision that did not become ready leaves the one before it in place.
                     let target = record.deployed.generation;
+                    // A revision that did not become ready leaves the one before it in place.
                     if change.app(name)?.is_some_and(|app| app.revision != target) {
                         change.rollback(name, Some(target))?;
                     }
+                    change.set_replicas(name, record.replicas)?;
+                    change.set_desired(name, desired(record.desired))?;
+                    change.set_life(name, life)?;
                 }
                 None if change.app(name)?.is_some() => change.remove(name)?,
                 None => {}
@@ -388,5 +389,13 @@ impl Overseer {
         for done in self.leaving.into_iter().flat_map(|leaving| leaving.done) {
             let _ = done.send(());
         }
+    }
+}
+
+/// As the store says it.
+const fn desired(desired: Desired) -> qyvold_store::Desired {
+    match desired {
+        Desired::Running => qyvold_store::Desired::Running,
+        Desired::Stopped | Desired::Removed => qyvold_store::Desired::Stopped,
     }
 }

@@ -156,7 +156,6 @@ impl Overseer {
                 instance,
                 worker: name.clone(),
                 started: wall_ms().saturating_sub(age),
-                running: true,
                 ready: running.ready,
                 prepared: true,
                 serving: BTreeMap::new(),
@@ -192,7 +191,6 @@ impl Overseer {
             instance,
             worker: worker.to_owned(),
             started: wall_ms(),
-            running: true,
             ready: false,
             prepared: true,
             serving: BTreeMap::new(),
@@ -248,8 +246,10 @@ impl Overseer {
     /// The app's entry after a deploy.
     pub(super) fn put_entry(&mut self, name: &Name, number: u64, revision: Revision, deployed: u64) {
         let entry = self.apps.entry(name.clone()).or_default();
+        if entry.current != number {
+            entry.deployed = deployed;
+        }
         entry.current = number;
-        entry.deployed = deployed;
         entry.version = revision.app.version.to_string();
         entry.image = Some(revision.request.bundle);
         entry.revisions.insert(number, Ok(Arc::new(revision)));

@@ -48,8 +48,6 @@ pub(crate) struct Run {
     pub(crate) worker: String,
     /// When it was started, in milliseconds since 1970.
     pub(crate) started: u64,
-    /// Whether its code runs.
-    pub(crate) running: bool,
     pub(crate) ready: bool,
     /// Whether its program was compiled for it: a worker that still does not find it will not find it later.
     pub(crate) prepared: bool,

@@ -22,11 +22,7 @@ impl Overseer {
                 self.give_up(worker);
             }
             FromWorker::Started { instance } => {
-                if let Some(run) = self.run_of(worker, &instance) {
-                    run.running = true;
-                    let event = LifeEvent::Started(run.instance.clone());
-                    self.happened.push_back(event);
-                }
+                self.started(worker, &instance);
             }
             FromWorker::NotCompiled { instance, module } => self.not_compiled(worker, &instance, module),
             FromWorker::Failed { instance, message } => {
@@ -49,6 +45,7 @@ impl Overseer {
             }
             FromWorker::Probed { instance, probe, ok, message: _ } => {
                 if let Some(run) = self.run_of(worker, &instance) {
+                    run.ready |= ok;
                     let event = LifeEvent::Probed(run.instance.clone(), probe, ok);
                     self.happened.push_back(event);
                 }
@@ -57,6 +54,17 @@ impl Overseer {
             FromWorker::Usage { request, instances } => self.used(worker, request, instances),
             // Nothing here asks workers to run a program beside an instance.
             FromWorker::ExecExited { .. } => {}
+        }
+    }
+
+    fn started(&mut self, worker: &str, id: &InstanceId) {
+        let Some(run) = self.run_of(worker, id) else { return };
+        let instance = run.instance.clone();
+        let checked = self.revision(&instance).is_ok_and(|revision| revision.app.health.is_some());
+        self.happened.push_back(LifeEvent::Started(instance.clone()));
+        // It listens from its first moment; whether it works, its first check tells, which is made at once.
+        if checked {
+            self.happened.push_back(LifeEvent::Ready(instance));
         }
     }
 

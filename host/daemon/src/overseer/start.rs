@@ -54,7 +54,6 @@ impl Overseer {
             instance: instance.clone(),
             worker,
             started: wall_ms(),
-            running: false,
             ready: false,
             prepared: false,
             serving: BTreeMap::new(),

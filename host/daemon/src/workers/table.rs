@@ -95,3 +95,55 @@ impl Table {
         self.0.iter().filter(|(_, worker)| long(worker)).map(|(name, _)| name.clone()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workers::process::{Process, ProcessId};
+    use std::os::unix::net::UnixStream;
+    use std::process::{Command, Stdio};
+
+    /// A worker that says nothing; its process ends with the pair of its socket.
+    fn worker(purpose: Purpose, instances: std::ops::Range<u64>) -> (Worker, UnixStream) {
+        let child = Command::new("true").stdin(Stdio::null()).spawn().unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (inbox, _) = std::sync::mpsc::sync_channel(1);
+        let link = Link::begin("w", ours, Process::of_child(child).unwrap(), inbox).unwrap();
+        let about = About { process: ProcessId { pid: 1, started: 1 }, purpose };
+        let (folder, walls) = (PathBuf::new(), Vec::new());
+        let instances = instances.collect();
+        (Worker { folder, about, link, instances, walls, idle: None, draining: false }, theirs)
+    }
+
+    #[test]
+    fn an_instance_goes_to_the_fullest_worker_of_its_purpose_that_has_room() {
+        let shared = |stack| Purpose::Shared { stack };
+        let own = Purpose::Own { app: "a".parse().unwrap(), revision: 1, stack: 1 };
+        let mut table = Table::default();
+        let mut others = Vec::new();
+        let full = INSTANCES_MAX as u64;
+        for (name, purpose, instances) in [
+            ("full", shared(1), 0..full),
+            ("little", shared(1), 2000..2001),
+            ("more", shared(1), 3000..3010),
+            ("stack", shared(2), 4000..4500),
+            ("own", own.clone(), 5000..5001),
+        ] {
+            let (worker, other) = worker(purpose, instances);
+            others.push(other);
+            table.0.insert(name.to_owned(), worker);
+        }
+        assert_eq!(table.choose(&shared(1)), Some("more"));
+        assert_eq!(table.choose(&own), Some("own"));
+        assert_eq!(table.choose(&shared(3)), None);
+        let next = Purpose::Own { app: "a".parse().unwrap(), revision: 2, stack: 1 };
+        assert_eq!(table.choose(&next), None);
+        table.0.get_mut("more").unwrap().draining = true;
+        assert_eq!(table.choose(&shared(1)), Some("little"));
+
+        let now = Instant::now();
+        table.forget(2000, now);
+        assert!(table.to_drain(now).is_empty());
+        assert_eq!(table.to_drain(now + IDLE), ["little"]);
+    }
+}

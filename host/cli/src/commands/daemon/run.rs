@@ -1,0 +1,31 @@
+//! Being the daemon.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::failure::{Failure, Result};
+use crate::folders;
+use crate::run::grants::HOST_POLICY;
+
+/// The most time that compiling one program may take.
+const COMPILE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Looks after apps until it is told to end.
+pub(crate) fn run() -> Result<ExitCode> {
+    let config = absolute(&folders::config()?)?;
+    let options = qyvold::Options {
+        state: absolute(&folders::state()?)?,
+        runtime: absolute(&folders::runtime()?)?,
+        cache: absolute(&folders::cache()?)?,
+        trust: config.join("trust"),
+        policies: vec![PathBuf::from(HOST_POLICY), config.join("policy.yaml")],
+        identity: config.join("secrets.identity"),
+        compile_timeout: COMPILE_TIMEOUT,
+    };
+    Ok(qyvold::run(options))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|error| Failure::at_path("find", path, &error))
+}

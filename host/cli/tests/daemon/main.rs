@@ -1,0 +1,7 @@
+//! The daemon, spoken to as a client does, with real workers.
+
+mod bench;
+mod crash;
+mod life;
+#[path = "../sandbox/mod.rs"]
+mod sandbox;
