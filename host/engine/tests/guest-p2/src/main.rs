@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::{CString, c_char, c_int};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant, SystemTime};
 
 fn main() -> Result<(), String> {
@@ -25,6 +25,11 @@ fn main() -> Result<(), String> {
         Some("escape") => escape(),
         Some("many") => many(),
         Some("net") => net(),
+        Some("serve") => serve(&args).map_err(|error| error.to_string()),
+        Some("dial") => dial(&args).map_err(|error| error.to_string()),
+        Some("flood") => flood(&args).map_err(|error| error.to_string()),
+        Some("refusals") => refusals(),
+        Some("spin") => spin(&args).map_err(|error| error.to_string()),
         Some("clocks") => clocks(),
         other => Err(format!("no such trick: {other:?}")),
     }
@@ -177,6 +182,84 @@ fn net() -> Result<(), String> {
     kinds("name", "localhost:80".to_socket_addrs());
     kinds("service", TcpStream::connect("logger.svc:80"));
     Ok(())
+}
+
+/// Gives so many callers what they send, in capitals.
+fn serve(args: &[String]) -> io::Result<()> {
+    let listener = TcpListener::bind(&*args[2])?;
+    for _ in 0..args[3].parse().expect("a number") {
+        let (stream, _) = listener.accept()?;
+        answer(stream)?;
+    }
+    Ok(())
+}
+
+fn answer(mut stream: TcpStream) -> io::Result<()> {
+    let mut buffer = vec![0; 50_000];
+    loop {
+        let count = stream.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(());
+        }
+        buffer[..count].make_ascii_uppercase();
+        stream.write_all(&buffer[..count])?;
+    }
+}
+
+fn dial(args: &[String]) -> io::Result<()> {
+    let mut stream = TcpStream::connect(&*args[2])?;
+    stream.set_nodelay(true)?;
+    stream.write_all(args[3].as_bytes())?;
+    stream.shutdown(Shutdown::Write)?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    print!("{text}");
+    io::stdout().flush()
+}
+
+/// Sends bytes in large pieces and reads what comes back of each.
+fn flood(args: &[String]) -> io::Result<()> {
+    let mut stream = TcpStream::connect(&*args[2])?;
+    let total: usize = args[3].parse().expect("a number");
+    let (mut sent, mut back) = (0, 0);
+    while sent < total {
+        let piece = vec![b'a'; (total - sent).min(9000)];
+        stream.write_all(&piece)?;
+        sent += piece.len();
+        let mut answer = vec![0; piece.len()];
+        stream.read_exact(&mut answer)?;
+        back += answer.iter().filter(|byte| **byte == b'A').count();
+    }
+    println!("{back} came back");
+    Ok(())
+}
+
+fn refusals() -> Result<(), String> {
+    kinds("down", TcpStream::connect("logger.svc:1"));
+    kinds("another port", TcpStream::connect("db.svc:9001"));
+    kinds("no such port", TcpStream::connect("logger.svc:5"));
+    kinds("secret", TcpStream::connect("secret.svc:1"));
+    // The standard library has no name for it.
+    println!("gone {}", TcpStream::connect("gone.svc:1").is_err());
+    kinds("listen", TcpListener::bind("0.0.0.0:1"));
+    kinds("outside", TcpStream::connect("192.0.2.1:80"));
+    Ok(())
+}
+
+/// Waits for one caller without waiting.
+fn spin(args: &[String]) -> io::Result<()> {
+    let listener = TcpListener::bind(&*args[2])?;
+    listener.set_nonblocking(true)?;
+    loop {
+        match listener.accept() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            accepted => {
+                let (stream, _) = accepted?;
+                stream.set_nonblocking(false)?;
+                return answer(stream);
+            }
+        }
+    }
 }
 
 fn clocks() -> Result<(), String> {

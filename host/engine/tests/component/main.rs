@@ -1,5 +1,7 @@
 //! Runs a real program, built for wasm32-wasip2 with the standard library, on file trees in memory.
 
+mod services;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, LazyLock, Mutex};
