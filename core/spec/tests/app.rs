@@ -191,6 +191,7 @@ fn what_a_host_cannot_give_is_named_key_by_key() {
         supervision: true,
         services: true,
         net: true,
+        listen: true,
         http: true,
         web: true,
         gfx: true,

@@ -18,6 +18,7 @@ pub(crate) const FEATURES: HostFeatures = HostFeatures {
     supervision: true,
     services: true,
     net: false,
+    listen: true,
     http: false,
     web: false,
     gfx: false,

@@ -19,8 +19,10 @@ pub struct HostFeatures {
     pub supervision: bool,
     /// The internal network: `services` and dialling `service://name`.
     pub services: bool,
-    /// The network outside: `permissions.net`.
+    /// The network outside: `permissions.net`, but for listening.
     pub net: bool,
+    /// Listening at ports of this machine: `permissions.net.listen`.
+    pub listen: bool,
     /// `type: http`.
     pub http: bool,
     /// `type: web`.
@@ -107,7 +109,7 @@ impl App {
             (right("net"), net.anywhere, host.net, "the network"),
             (right("net").then("connect"), reaches, host.net, "the network"),
             (right("net").then("connect"), dials, host.services, "dialling services"),
-            (right("net").then("listen"), !net.listen.is_empty(), host.net, "listening at a port"),
+            (right("net").then("listen"), !net.listen.is_empty(), host.listen, "listening at a port"),
             (right("ai"), asked.ai.is_some(), host.ai, "inference"),
             (right("exec"), asked.exec.own || !asked.exec.run.is_empty(), host.exec, "starting programs"),
             (right("admin"), !asked.admin.is_empty(), host.admin, "rights over other apps"),

@@ -32,6 +32,7 @@ pub(crate) const FEATURES: HostFeatures = HostFeatures {
     supervision: false,
     services: false,
     net: false,
+    listen: false,
     http: false,
     web: false,
     gfx: false,

@@ -114,3 +114,59 @@ fn a_new_revision_takes_the_place_of_the_old_one_and_back() {
     bench.post("/v1/apps/app/rollback", &json!({ "revision": 77 })).expect(404);
     bench.post("/v1/apps/app/scale", &json!({ "replicas": 5 })).expect(422);
 }
+
+#[test]
+fn an_address_is_bound_for_one_app_that_was_granted_it() {
+    let bench = Bench::new();
+    // Of this process alone: no other test or program takes it.
+    let process = std::process::id();
+    let address = format!("127.9.{}.{}:7008", process % 250 + 1, process / 250 % 250 + 1);
+    let listens = format!("type: service\npermissions: {{ net: {{ listen: ['tcp://{address}'] }} }}\n");
+    let refused = bench.deploy("front", &listens, SLEEPER).expect(422).body;
+    assert!(refused.contains(&format!("--grant listen:tcp://{address}")), "{refused}");
+    let grants = json!({ "allow": [format!("listen:tcp://{address}")] });
+    let app = |name: &str| json!({ "bundle": bench.upload(name, &listens, SLEEPER), "allow_unsigned": true, "grants": grants });
+    bench.post("/v1/deploy", &json!({ "apps": [app("front")] })).expect(200);
+    bench.wait_for("front", "ready");
+    std::net::TcpStream::connect(&address).unwrap();
+    let net = bench.get("/v1/net").expect(200).json();
+    assert_eq!(net[0]["address"], format!("tcp://{address}"));
+    let second = bench.post("/v1/deploy", &json!({ "apps": [app("second")] })).expect(409).body;
+    assert!(second.contains("both listen"), "{second}");
+    bench.ask("DELETE", "/v1/apps/front", b"").expect(200);
+    crate::sandbox::wait_until("the address is free", || std::net::TcpListener::bind(&address).is_ok());
+}
+
+#[test]
+fn events_resume_where_a_client_left_off_and_logs_are_followed_until_it_goes() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let bench = Bench::new();
+    let event =
+        bench.deploy("sleeper", "type: service\n", SLEEPER).expect(200).json()["event"].as_u64().unwrap();
+    bench.wait_for("sleeper", "ready");
+    let open = |request: String| {
+        let socket = std::os::unix::net::UnixStream::connect(bench.sandbox.path("run/qyvold.sock")).unwrap();
+        socket.set_read_timeout(Some(crate::sandbox::PATIENCE)).unwrap();
+        (&socket).write_all(request.as_bytes()).unwrap();
+        BufReader::new(socket).lines().map_while(Result::ok)
+    };
+    // What happened before is told first, each under its number.
+    let from = format!("GET /v1/events?app=sleeper HTTP/1.0\r\nlast-event-id: {event}\r\n\r\n");
+    let mut ids: Vec<u64> = Vec::new();
+    for line in open(from) {
+        if let Some(id) = line.strip_prefix("id: ") {
+            ids.push(id.parse().unwrap());
+        }
+        if line.contains("\"state\":\"ready\"") {
+            break;
+        }
+    }
+    assert!(ids.first() > Some(&event) && ids.is_sorted() && ids.len() >= 3, "{ids:?}");
+    // And what happens later, as it does.
+    let mut later = open(format!("GET /v1/events?since={} HTTP/1.0\r\n\r\n", ids[ids.len() - 1]));
+    let mut log = open("GET /v1/apps/sleeper/logs?follow=true HTTP/1.0\r\n\r\n".to_owned());
+    assert!(log.any(|line| line.contains("awake")));
+    bench.post("/v1/apps/sleeper/restart", &json!({})).expect(200);
+    assert!(later.any(|line| line.contains("\"state\":\"stopping\"")));
+    assert!(log.any(|line| line.contains("awake")), "what the next instance prints is followed too");
+}
