@@ -92,3 +92,43 @@ fn hear(worker: &str, socket: &UnixStream, inbox: &SyncSender<Message>) -> Strin
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_worker_that_does_not_read_holds_up_nobody_and_is_ended() {
+        let child = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (inbox, messages) = sync_channel(8);
+        let link = Link::begin("deaf", ours, Process::of_child(child).unwrap(), inbox).unwrap();
+        // More than the socket and the queue hold together; each call returns at once, or this test never ends.
+        let long = "x".repeat(1 << 16);
+        let exec = || ToWorker::Exec {
+            instance: "app.0@1".parse().unwrap(),
+            exec: 1,
+            args: vec![long.clone()],
+            env: std::collections::BTreeMap::new(),
+        };
+        for _ in 0..QUEUE_MESSAGES + 64 {
+            link.send(exec(), Vec::new());
+        }
+        let gone = messages.recv().unwrap();
+        assert!(matches!(gone, Message::Gone(worker, _) if worker == "deaf"));
+        drop(theirs);
+    }
+
+    #[test]
+    fn a_worker_that_speaks_nonsense_is_ended() {
+        use std::io::Write as _;
+        let child = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let (inbox, messages) = sync_channel(8);
+        let _link = Link::begin("mad", ours, Process::of_child(child).unwrap(), inbox).unwrap();
+        theirs.write_all(&[0xff; 64]).unwrap();
+        let gone = messages.recv().unwrap();
+        assert!(matches!(gone, Message::Gone(_, why) if why.contains("out of bounds")));
+    }
+}
