@@ -21,6 +21,8 @@ pub struct Settings {
     pub interruption: bool,
     /// Keep what a core dump needs when a guest traps. Does not change the compiled code. Default: off.
     pub coredump: bool,
+    /// Keep the lines of the sources, for traps that name them. Does not change the compiled code. Default: on.
+    pub source_lines: bool,
     /// The most bytes of native stack that a guest may use. Does not change the compiled code.
     pub stack_bytes: usize,
     /// Take instances from a pool that is made in advance: for hosts that start many. Default: off.
@@ -38,7 +40,13 @@ pub struct Pool {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { interruption: true, coredump: false, stack_bytes: DEFAULT_STACK_BYTES, pool: None }
+        Self {
+            interruption: true,
+            coredump: false,
+            source_lines: true,
+            stack_bytes: DEFAULT_STACK_BYTES,
+            pool: None,
+        }
     }
 }
 
@@ -100,7 +108,12 @@ fn shared(settings: &Settings) -> Config {
     // Tasks inside one guest come with WASI 0.3, which is not linked.
     config.concurrency_support(false);
     // A trap names source lines when the module brings them.
-    config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    let lines = settings.source_lines;
+    config.wasm_backtrace_details(if lines {
+        WasmBacktraceDetails::Enable
+    } else {
+        WasmBacktraceDetails::Disable
+    });
     config.memory_init_cow(true);
     config
 }

@@ -19,7 +19,7 @@ pub struct InstanceId {
     pub app: Name,
     /// The replica, from 0.
     pub slot: u32,
-    /// Counts every start of the slot, from 1.
+    /// The number of this start: the daemon gives it to no other start of any app.
     pub generation: u64,
 }
 

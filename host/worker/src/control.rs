@@ -17,6 +17,12 @@ use crate::instance::{Instance, NotStarted, Why};
 use crate::walls;
 use crate::worker::Worker;
 
+/// How often a worker without a daemon looks at itself.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long who connects has to say who it is.
+const GREETING: Duration = Duration::from_secs(2);
+
 /// How long instances have to stop when the worker drains.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -55,32 +61,52 @@ fn inherited(number: i32) -> Result<UnixListener, String> {
 fn serve(worker: &Arc<Worker>, control: &UnixListener) -> Result<(), String> {
     let mut lease = 0;
     let mut draining = false;
+    let mut orphan_since = Instant::now();
+    let mut next = None;
     loop {
-        let patience = Duration::from_secs(if draining { 1 } else { ORPHAN_SECONDS });
-        let Some(stream) = accept(control, patience).map_err(|error| error.to_string())? else {
-            if draining && worker.instances().is_empty() {
-                return Ok(());
-            }
-            if !draining {
+        if draining && worker.instances().is_empty() {
+            return Ok(());
+        }
+        let daemon = match next.take() {
+            Some(daemon) => Some(daemon),
+            None => accept(control, LOOK).map_err(|error| error.to_string())?.and_then(|s| greeted(s, lease)),
+        };
+        let Some((stream, hello)) = daemon else {
+            if orphan_since.elapsed() >= Duration::from_secs(ORPHAN_SECONDS) {
                 drain(worker);
                 return Ok(());
             }
             continue;
         };
-        if let Ok(Some(Received { message: ToWorker::Hello(hello), .. })) = channel::receive(&stream) {
-            let stream = Arc::new(stream);
-            if let Err(message) = acceptable(&hello, lease) {
-                let _ = channel::send(&stream, &FromWorker::Refused { message }, &[]);
-                continue;
-            }
-            lease = hello.lease;
-            draining |= converse(worker, &stream, control);
-            worker.reporter.disconnect();
-            if draining && worker.instances().is_empty() {
-                return Ok(());
-            }
-        }
+        lease = hello.lease;
+        let over = converse(worker, &Arc::new(stream), control, lease);
+        worker.reporter.disconnect();
+        draining |= over.drain;
+        next = over.next;
+        orphan_since = Instant::now();
     }
+}
+
+/// How a conversation ended.
+struct Over {
+    /// The worker is to end with its last instance.
+    drain: bool,
+    /// Who takes over.
+    next: Option<(UnixStream, Hello)>,
+}
+
+/// Who connected, if it is a daemon that may be listened to.
+fn greeted(stream: UnixStream, lease: u64) -> Option<(UnixStream, Hello)> {
+    stream.set_read_timeout(Some(GREETING)).ok()?;
+    let Ok(Some(Received { message: ToWorker::Hello(hello), .. })) = channel::receive(&stream) else {
+        return None;
+    };
+    if let Err(message) = acceptable(&hello, lease) {
+        let _ = channel::send(&stream, &FromWorker::Refused { message }, &[]);
+        return None;
+    }
+    stream.set_read_timeout(None).ok()?;
+    Some((stream, hello))
 }
 
 fn acceptable(hello: &Hello, lease: u64) -> Result<(), String> {
@@ -108,8 +134,8 @@ fn accept(control: &UnixListener, patience: Duration) -> std::io::Result<Option<
     }
 }
 
-/// Does what one daemon says until it goes, or another one knocks. Returns whether the worker is to drain.
-fn converse(worker: &Arc<Worker>, stream: &Arc<UnixStream>, control: &UnixListener) -> bool {
+/// Does what one daemon says until it goes, or a later one takes over.
+fn converse(worker: &Arc<Worker>, stream: &Arc<UnixStream>, control: &UnixListener, lease: u64) -> Over {
     worker.reporter.connect(Arc::clone(stream), |ended| {
         FromWorker::Welcome(Welcome {
             version: VERSION,
@@ -128,22 +154,29 @@ fn converse(worker: &Arc<Worker>, stream: &Arc<UnixStream>, control: &UnixListen
         ];
         // A drained worker looks now and then whether its last instance is gone.
         let timeout = rustix::time::Timespec { tv_sec: 1, tv_nsec: 0 };
-        match poll(&mut waiting, drain.then_some(&timeout)) {
-            Ok(0) | Err(rustix::io::Errno::INTR) if !(drain && worker.instances().is_empty()) => continue,
-            Err(_) => return drain,
-            Ok(_) => {}
+        if poll(&mut waiting, drain.then_some(&timeout)).is_err_and(|error| error != rustix::io::Errno::INTR)
+        {
+            return Over { drain, next: None };
         }
         if drain && worker.instances().is_empty() {
-            return true;
+            return Over { drain, next: None };
         }
-        // The next daemon is let in only when the one before it has nothing more to say.
-        if waiting[0].revents().is_empty() {
-            return drain;
-        }
-        match channel::receive(stream) {
-            Ok(Some(Received { message: ToWorker::Drain, .. })) => drain = true,
-            Ok(Some(received)) => obey(worker, received),
-            Ok(None) | Err(_) => return drain,
+        let [says, knocks] = waiting.map(|waiting| !waiting.revents().is_empty());
+        if says {
+            match channel::receive(stream) {
+                Ok(Some(Received { message: ToWorker::Drain, .. })) => drain = true,
+                Ok(Some(Received { message: ToWorker::Start(start), .. })) if drain => {
+                    let message = "the worker takes no more instances".to_owned();
+                    worker.reporter.tell(FromWorker::Failed { instance: start.instance, message });
+                }
+                Ok(Some(received)) => obey(worker, received),
+                Ok(None) | Err(_) => return Over { drain, next: None },
+            }
+        } else if knocks
+            && let Ok((stream, _)) = control.accept()
+            && let Some(next) = greeted(stream, lease)
+        {
+            return Over { drain, next: Some(next) };
         }
     }
 }

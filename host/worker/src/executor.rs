@@ -15,7 +15,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -169,13 +169,26 @@ impl Drop for Executor {
 }
 
 impl Task {
-    /// Ends the task: its future is dropped, at once when it does not run, otherwise when it gives up its thread, which
-    /// it is made to do.
+    /// Ends the task: its future is dropped, at once when it does not run, whether or not it would have had a turn soon;
+    /// otherwise when it gives up its thread, which it is made to do.
     pub fn kill(&self) {
         self.0.killed.store(true, Ordering::Release);
-        if let (Some(inner), Some(id)) = (self.0.executor.upgrade(), self.0.id.get()) {
-            inner.wake(*id);
-            inner.ticker.yield_now();
+        let (Some(inner), Some(id)) = (self.0.executor.upgrade(), self.0.id.get()) else { return };
+        // Who runs it holds the lock.
+        let waiting = match self.0.work.try_lock() {
+            Ok(mut work) => work.take(),
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().take(),
+            Err(TryLockError::WouldBlock) => {
+                inner.wake(*id);
+                inner.ticker.yield_now();
+                return;
+            }
+        };
+        if let Some(work) = waiting {
+            discard(work);
+            let mut queue = inner.lock();
+            queue.scheduler.remove_task(*id, inner.now());
+            queue.tasks.remove(id);
         }
     }
 }
@@ -289,17 +302,22 @@ impl Shared {
             }
             _ => true,
         };
-        if over {
-            *work = None;
-        }
+        let ended = if over { work.take() } else { None };
         drop(work);
+        ended.map(discard);
         (running.stop(), if over { Outcome::Ended } else { Outcome::Blocked })
     }
 
     /// Drops what is left.
     fn finish(&self) {
-        *self.work.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
+        work.map(discard);
     }
+}
+
+/// Drops a task's future; a mistake in that stays with the task.
+fn discard(work: Work) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(work)));
 }
 
 impl Wake for Shared {

@@ -24,6 +24,9 @@ use crate::tcp::Accepting;
 /// The longest single sleep; a wait that is longer is looked at again.
 const SLEEP_MAX: Duration = Duration::from_secs(86_400);
 
+/// The most bytes that one call prints; the guest's libc prints the rest with the next.
+const PRINT_BYTES_MAX: usize = 64 << 10;
+
 /// What a guest listens on.
 pub(crate) enum Listening {
     /// A service.
@@ -160,6 +163,8 @@ impl qyv_wasi::Host for GuestHost {
     }
 
     fn stream_write(&mut self, stream: Stream, from: &[u8]) -> Result<usize> {
+        // In pieces, so that nobody who shares the log's thread waits for one app.
+        let from = from.get(..PRINT_BYTES_MAX).unwrap_or(from);
         match stream {
             Stream::Stdin => return Err(Error::BADF),
             Stream::Stdout => self.stdout.print(from),

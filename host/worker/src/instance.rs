@@ -82,6 +82,10 @@ impl Instance {
                 format!("`{}` draws or runs in a browser, which no worker does", start.instance.app).into()
             );
         }
+        // Before anything is done under its name.
+        if worker.instance(&start.instance).is_some() {
+            return Err(format!("`{}` runs already", start.instance).into());
+        }
         let program = worker.program(start.module.0)?.ok_or(NotStarted::NotCompiled)?;
         let opened = worker.bundle(&start.bundle)?;
         let (memory, meter) = (Budget::new(start.limits.memory), Arc::new(Meter::default()));
@@ -96,7 +100,7 @@ impl Instance {
             Ok(prepared) => prepared,
             Err(message) => {
                 worker.executor.remove_group(group);
-                worker.services.down(&start.instance.app, start.instance.generation);
+                stop_serving(worker, &start.instance, !start.services.is_empty());
                 return Err(message.into());
             }
         };
@@ -175,6 +179,12 @@ impl Instance {
             log_dropped: log.dropped,
             requests: 0,
         }
+    }
+}
+
+fn stop_serving(worker: &Worker, id: &InstanceId, serves: bool) {
+    if serves {
+        worker.services.down(&id.app, id.generation);
     }
 }
 
@@ -336,7 +346,7 @@ impl Drop for Run {
     fn drop(&mut self) {
         let Self { worker, instance, denials, ended } = self;
         instance.log.finish();
-        worker.services.down(&instance.id.app, instance.id.generation);
+        stop_serving(worker, &instance.id, !instance.listeners.is_empty());
         worker.executor.remove_group(instance.group);
         let (cause, code, message) = describe(ended.as_ref(), instance.why.load(Ordering::Acquire));
         let denials = denials.lock().unwrap_or_else(PoisonError::into_inner);

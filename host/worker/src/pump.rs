@@ -4,6 +4,7 @@ use std::future::{Future as _, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use qyv_svc::{Direction, End, Failure, Interest};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -13,7 +14,10 @@ use crate::services::Shared;
 /// How much is carried at once.
 const BUFFER_BYTES: usize = 16 << 10;
 
-/// Carries bytes both ways until both have ended, or one side fails.
+/// How long the one side is listened to after the other has ended sending.
+const LISTENING: Duration = Duration::from_secs(60);
+
+/// Carries bytes both ways until both have ended, one side fails, or the app's side is closed.
 pub(crate) async fn pump(
     end: End<Shared>,
     mut reader: impl AsyncRead + Unpin,
@@ -42,18 +46,29 @@ pub(crate) async fn pump(
     };
     let result = {
         let (mut out, mut into) = (pin!(out), pin!(into));
-        let (mut sent, mut received) = (false, false);
-        // The first failure of either ends both.
+        let (mut sent, mut received) = (None, false);
         poll_fn(|context| {
-            if !sent && let Poll::Ready(result) = out.as_mut().poll(context) {
+            if sent.is_none()
+                && let Poll::Ready(result) = out.as_mut().poll(context)
+            {
                 result?;
-                sent = true;
+                sent = Some(Box::pin(tokio::time::sleep(LISTENING)));
             }
             if !received && let Poll::Ready(result) = into.as_mut().poll(context) {
                 result?;
                 received = true;
             }
-            if sent && received { Poll::Ready(Ok::<_, io::Error>(())) } else { Poll::Pending }
+            let Some(patience) = &mut sent else { return Poll::Pending };
+            if received {
+                return Poll::Ready(Ok(()));
+            }
+            // Who has closed its end hears no more, and the other side is not waited for. Who has only ended sending may
+            // listen for a while.
+            let gone = end.ready(Interest::Write, None).is_some_and(|ready| ready.hangup);
+            if gone || patience.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Err(io::Error::from(io::ErrorKind::BrokenPipe)));
+            }
+            Poll::Pending
         })
         .await
     };

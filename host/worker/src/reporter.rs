@@ -11,8 +11,8 @@ use qyvol_protocol::worker::{Exited, FromWorker};
 /// everything by the welcome.
 const WAITING_MAX: usize = 100_000;
 
-/// The most ends that are kept while no daemon listens.
-const ENDED_MAX: usize = 100_000;
+/// The most ends that are kept while no daemon listens. With what [`short`] leaves of each, a welcome stays a message.
+const ENDED_MAX: usize = 1000;
 
 /// The way to the daemon, if there is one.
 #[derive(Default)]
@@ -83,10 +83,13 @@ impl Reporter {
             let sent = channel::send(&daemon, &message, &[]);
             state = self.lock();
             if sent.is_err() {
-                state.remember(message);
-                // Another may have connected meanwhile.
-                if state.daemon.as_ref().is_some_and(|now| Arc::ptr_eq(now, &daemon)) {
+                // Another may have connected meanwhile: then it is told.
+                let gone = state.daemon.as_ref().is_none_or(|now| Arc::ptr_eq(now, &daemon));
+                if gone {
                     state.forget_daemon();
+                    state.remember(message);
+                } else if matches!(message, FromWorker::Exited(_)) {
+                    state.waiting.push_back(message);
                 }
             }
         }
@@ -100,7 +103,8 @@ impl Reporter {
 impl State {
     fn remember(&mut self, message: FromWorker) {
         match message {
-            FromWorker::Exited(ended) => {
+            FromWorker::Exited(mut ended) => {
+                short(&mut ended);
                 if self.ended.len() == ENDED_MAX {
                     self.ended.pop_front();
                 }
@@ -118,5 +122,16 @@ impl State {
         for message in std::mem::take(&mut self.waiting) {
             self.remember(message);
         }
+    }
+}
+
+/// Cuts what a guest had a hand in.
+fn short(ended: &mut Exited) {
+    const LINE: usize = 256;
+    const LINES: usize = 8;
+    ended.message.truncate(ended.message.floor_char_boundary(4 * LINE));
+    ended.denials.truncate(LINES);
+    for denial in &mut ended.denials {
+        denial.truncate(denial.floor_char_boundary(LINE));
     }
 }

@@ -9,7 +9,7 @@ use qyv_svc::End;
 use qyv_vfs::Budget;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::pump::pump;
 use crate::services::Shared;
@@ -43,7 +43,10 @@ impl Accepting {
         let shared = Arc::new(Mutex::new(Queue::default()));
         let (queue, memory) = (Arc::clone(&shared), memory.clone());
         let task = reactor.spawn(async move {
+            // They end with the app, whatever the other sides do.
+            let mut pumps = JoinSet::new();
             loop {
+                while pumps.try_join_next().is_some() {}
                 std::future::poll_fn(|context| {
                     let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
                     if queue.ends.len() < BACKLOG_MAX {
@@ -61,7 +64,7 @@ impl Accepting {
                 let Ok((far, near)) = End::pair(&memory, &memory) else { continue };
                 let _ = stream.set_nodelay(true);
                 let (reader, writer) = stream.into_split();
-                tokio::spawn(pump(far, reader, writer));
+                pumps.spawn(pump(far, reader, writer));
                 let waker = {
                     let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
                     queue.ends.push_back(near);

@@ -17,6 +17,10 @@ use crate::config::{Settings, compiler};
 pub(super) const INVALID: i32 = 3;
 /// The largest native code that is written, in bytes.
 const CODE_BYTES_MAX: u64 = 8 << 30;
+/// The most bytes of debugging information that a trap reads for its backtrace.
+const DEBUG_BYTES_MAX: usize = 16 << 20;
+/// The most bytes of it that are tables of lines: reading them takes up to 30 times as many.
+const DEBUG_LINE_BYTES_MAX: usize = 2 << 20;
 
 pub(super) fn kind_argument(kind: Kind) -> &'static str {
     match kind {
@@ -66,6 +70,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
     std::io::stdin().lock().take(MODULE_BYTES_MAX + 1).read_to_end(&mut module).map_err(Failure::other)?;
     // Where the kernel has no filters, there is one wall less.
     wall::shut_in().map_err(Failure::other)?;
+    let settings = Settings { source_lines: may_be_read(&module), ..settings };
     let engine = compiler(&settings).map_err(Failure::other)?;
     let code = match kind.as_str() {
         "module" => engine.precompile_module(&module),
@@ -74,6 +79,25 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
     };
     let code = code.map_err(|error| Failure::Invalid(format!("{error:#}")))?;
     std::io::stdout().lock().write_all(&code).map_err(Failure::other)
+}
+
+/// Whether a program's debugging information is read when it traps. That is done within the process of the guest, in one
+/// piece, and takes many times the memory of what is read; a table of lines that compresses to nothing would do harm.
+fn may_be_read(program: &[u8]) -> bool {
+    let (mut all, mut lines) = (0, 0);
+    for payload in wasmparser::Parser::new(0).parse_all(program) {
+        match payload {
+            Ok(wasmparser::Payload::CustomSection(section)) if section.name().starts_with(".debug_") => {
+                all += section.data().len();
+                if section.name() == ".debug_line" {
+                    lines += section.data().len();
+                }
+            }
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+    }
+    all <= DEBUG_BYTES_MAX && lines <= DEBUG_LINE_BYTES_MAX
 }
 
 /// Limits memory, time, files; and ends this process with its parent.
@@ -98,4 +122,22 @@ fn limit(memory_bytes: u64, seconds: u64) -> Result<(), Failure> {
         return Err(Failure::other("the parent is gone"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_much_debugging_information_is_left_alone() {
+        let module = |name: &str, bytes: usize| {
+            wat::parse_str(format!("(module (@custom \"{name}\" \"{}\"))", "x".repeat(bytes))).unwrap()
+        };
+        assert!(may_be_read(&module(".debug_line", DEBUG_LINE_BYTES_MAX)));
+        assert!(!may_be_read(&module(".debug_line", DEBUG_LINE_BYTES_MAX + 1)));
+        assert!(may_be_read(&module(".debug_info", DEBUG_LINE_BYTES_MAX + 1)));
+        assert!(may_be_read(&module("other", DEBUG_BYTES_MAX + 1)));
+        assert!(!may_be_read(&module(".debug_str", DEBUG_BYTES_MAX + 1)));
+        assert!(!may_be_read(b"\0asm rubbish"));
+    }
 }

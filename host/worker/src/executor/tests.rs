@@ -189,3 +189,27 @@ fn a_quota_is_held_and_renewed() {
     // A period may just have begun, a slice may end late, and others may keep the processor busy.
     assert!((0.02..0.3).contains(&part), "{part}");
 }
+
+#[test]
+fn a_task_that_has_used_its_quota_is_killed_at_once() {
+    let bench = Bench::fair(1);
+    let share = Share { weight: Weight::new(1).unwrap(), quota: qyv_sched::Quota::thousandths(1) };
+    let group = bench.executor.add_group(share).unwrap();
+    let (done, dropped) = channel::<()>();
+    let epoch = Arc::clone(&bench.epoch);
+    let task = bench.executor.spawn(group, Arc::default(), async move {
+        let _held = done;
+        poll_fn(|context| {
+            let seen = epoch.load(Ordering::SeqCst);
+            while epoch.load(Ordering::SeqCst) == seen {}
+            context.waker().wake_by_ref();
+            Poll::<()>::Pending
+        })
+        .await;
+    });
+    // Its first turn takes some milliseconds, which it pays for over seconds.
+    std::thread::sleep(Duration::from_millis(100));
+    task.unwrap().kill();
+    let ended = dropped.recv_timeout(Duration::from_millis(1500));
+    assert_eq!(ended, Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
+}
