@@ -23,11 +23,14 @@ pub(crate) struct Listener<L: Link> {
     budget: Budget,
     queue: VecDeque<End<L>>,
     waiters: Waiters,
+    /// How many connections were ever queued, and how many of them were accepted.
+    queued: u64,
+    accepted: u64,
 }
 
 impl<L: Link> Listener<L> {
     pub(crate) fn new(budget: Budget) -> Self {
-        Self { budget, queue: VecDeque::new(), waiters: Waiters::default() }
+        Self { budget, queue: VecDeque::new(), waiters: Waiters::default(), queued: 0, accepted: 0 }
     }
 
     /// Whether another connection may wait.
@@ -41,13 +44,21 @@ impl<L: Link> Listener<L> {
         let (end, accepted) = End::pair(dialer, &self.budget)?;
         end.keep(ways);
         self.queue.push_back(accepted);
+        self.queued += 1;
         self.waiters.wake(wakes);
         Ok(end)
     }
 
     /// The one that waits longest; `AGAIN` when none does.
     pub(crate) fn accept(&mut self) -> Result<End<L>> {
-        self.queue.pop_front().ok_or(Error::AGAIN)
+        let end = self.queue.pop_front().ok_or(Error::AGAIN)?;
+        self.accepted += 1;
+        Ok(end)
+    }
+
+    /// How many connections were ever queued, and how many of them were accepted, in the same order.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.queued, self.accepted)
     }
 
     pub(crate) fn ready(&mut self, waker: Option<&Waker>, wakes: &mut Wakes) -> Option<Readiness> {

@@ -262,6 +262,32 @@ impl<L: Link> Network<L> {
         held.listener.connect(budget, Direction::Both, wakes)
     }
 
+    /// Connects to a listener of this process, as a health check does, whatever is granted. Returns the number of the
+    /// connection: it was accepted once [`accepted`](Self::accepted) has reached that.
+    ///
+    /// # Errors
+    ///
+    /// `BADF` when the listener is closed, `CONNREFUSED` when its backlog is full, `NOMEM` when the budget has nothing left.
+    pub fn probe(
+        &mut self,
+        listener: ListenerId,
+        budget: &Budget,
+        wakes: &mut Wakes,
+    ) -> Result<(End<L>, u64)> {
+        let held = &mut self.listeners.get_mut(&listener).ok_or(Error::BADF)?.listener;
+        if !held.has_room() {
+            return Err(Error::CONNREFUSED);
+        }
+        let end = held.connect(budget, Direction::Both, wakes)?;
+        Ok((end, held.counts().0))
+    }
+
+    /// How many connections were ever accepted at a listener; `None` when it is closed.
+    #[must_use]
+    pub fn accepted(&self, listener: ListenerId) -> Option<u64> {
+        Some(self.listeners.get(&listener)?.listener.counts().1)
+    }
+
     /// Accepts the connection that has waited longest at a listener.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ pub(crate) const FEATURES: HostFeatures = HostFeatures {
     services: true,
     net: false,
     listen: true,
-    http: false,
+    http: true,
     web: false,
     gfx: false,
     ai: false,

@@ -195,11 +195,19 @@ fn obey(worker: &Arc<Worker>, received: Received<ToWorker>) {
                 instance.end(Why::Killed);
             }
         }
-        ToWorker::Probe { instance, probe, .. } => {
-            // What listens is served by whoever accepts: a running instance of a service is reachable.
-            let ok = worker.instance(&instance).is_some();
-            let message = if ok { String::new() } else { "it does not run".into() };
-            worker.reporter.tell(FromWorker::Probed { instance, probe, ok, message });
+        ToWorker::Probe { instance, probe, what, timeout_ms } => {
+            let worker = Arc::clone(worker);
+            worker.reactor.handle().clone().spawn(async move {
+                let result = match worker.instance(&instance) {
+                    Some(running) => {
+                        let timeout = Duration::from_millis(timeout_ms);
+                        crate::probe::probe(&worker.services, &running, &what, timeout).await
+                    }
+                    None => Err("it does not run".into()),
+                };
+                let (ok, message) = (result.is_ok(), result.err().unwrap_or_default());
+                worker.reporter.tell(FromWorker::Probed { instance, probe, ok, message });
+            });
         }
         ToWorker::Routes(routes) => worker.services.routes(&routes),
         ToWorker::Revoke { app, dial } => worker.services.grant(&app, &dial),

@@ -304,14 +304,18 @@ impl Shared {
         };
         let ended = if over { work.take() } else { None };
         drop(work);
-        ended.map(discard);
+        if let Some(ended) = ended {
+            discard(ended);
+        }
         (running.stop(), if over { Outcome::Ended } else { Outcome::Blocked })
     }
 
     /// Drops what is left.
     fn finish(&self) {
         let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
-        work.map(discard);
+        if let Some(work) = work {
+            discard(work);
+        }
     }
 }
 

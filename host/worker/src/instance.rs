@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use qyv_sched::{GroupId, Quota, Share, Weight};
 use qyv_spec::manifest::{Kind, Mode};
+use qyv_spec::service::Name;
 use qyv_svc::ListenerId;
 use qyv_vfs::{Access, Budget};
 use qyv_wasi::{Denial, Limits, Listener, ProcessBuilder, Right, StreamKind};
@@ -40,8 +41,10 @@ pub(crate) struct Instance {
     meter: Arc<Meter>,
     memory: Budget,
     log: LogStream,
-    /// Its services' listeners: closing them is how it is asked to stop.
-    listeners: Vec<ListenerId>,
+    /// Its services and their listeners: closing these is how it is asked to stop.
+    listeners: Vec<(Name, ListenerId)>,
+    /// The first address that it listens on.
+    address: Option<String>,
     /// [`Why`] it is ended from outside; the first reason counts.
     why: AtomicU8,
 }
@@ -113,7 +116,8 @@ impl Instance {
             meter: Arc::clone(&meter),
             memory,
             log,
-            listeners,
+            listeners: start.services.iter().map(|service| service.name.clone()).zip(listeners).collect(),
+            address: start.listen.first().cloned(),
             why: AtomicU8::new(0),
         });
         if !worker.add(Arc::clone(&instance)) {
@@ -144,9 +148,19 @@ impl Instance {
             return;
         }
         let _ = self.why.compare_exchange(0, Why::Stopped as u8, Ordering::AcqRel, Ordering::Acquire);
-        for listener in &self.listeners {
+        for (_, listener) in &self.listeners {
             worker.services.close(*listener);
         }
+    }
+
+    /// Where it takes connections to a service of its own.
+    pub(crate) fn listener(&self, service: &Name) -> Option<ListenerId> {
+        self.listeners.iter().find(|(name, _)| name == service).map(|(_, listener)| *listener)
+    }
+
+    /// The first address that it listens on, as in its manifest.
+    pub(crate) fn address(&self) -> Option<&str> {
+        self.address.as_deref()
     }
 
     /// Ends it now.

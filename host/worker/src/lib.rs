@@ -19,6 +19,7 @@ mod executor;
 mod guest;
 mod instance;
 mod prepare;
+mod probe;
 mod pump;
 mod reporter;
 mod services;

@@ -125,6 +125,7 @@ fn prepare(
     let settings = Settings {
         interruption: !options.no_interruption,
         coredump: options.coredump.is_some(),
+        source_lines: true,
         stack_bytes: usize::try_from(limits.stack).unwrap_or(usize::MAX),
         pool: None,
     };

@@ -1,9 +1,10 @@
 //! Apps that talk by name, in one worker and across two.
 
+use qyv_spec::app::Probe;
 use qyv_spec::manifest::Kind;
-use qyvol_protocol::worker::{Route, ToWorker};
+use qyvol_protocol::worker::{FromWorker, Route, Start, ToWorker};
 
-use crate::bench::{Bench, manifest};
+use crate::bench::{Bench, Daemon, manifest, prints};
 
 /// Accepts one connection after the other and sends back what comes, in pieces of any size. Descriptor 3 is the closed
 /// root, 4 the listener.
@@ -168,4 +169,68 @@ fn a_granted_port_of_the_host_is_served() {
         writer.join().unwrap();
         assert!(got == expected, "{} bytes came back", got.len());
     }
+}
+
+/// What a probe of an app finds; an empty text is well.
+fn probed(daemon: &mut Daemon, app: &Start, what: Probe) -> String {
+    let instance = app.instance.clone();
+    daemon.say(&ToWorker::Probe { instance, probe: 9, what, timeout_ms: 300 });
+    daemon.hear(|message| match message {
+        FromWorker::Probed { probe: 9, ok, message, .. } => {
+            assert_eq!(*ok, message.is_empty());
+            Some(message.clone())
+        }
+        _ => None,
+    })
+}
+
+#[test]
+fn a_probe_tells_who_works_from_who_only_runs() {
+    let bench = Bench::new();
+    let works = bench.app(&manifest("works", Kind::Service, OFFERS), SERVER);
+    let offers = "services: [{ name: other }]\n";
+    let idle = prints("", "(call $sleep (i64.const 0x7fff_ffff_ffff_ffff))");
+    let mut runs = bench.app(&manifest("runs", Kind::Service, offers), &idle);
+    runs.instance.generation = 2;
+    let worker = bench.worker("w");
+    let mut daemon = worker.connect(1).unwrap();
+    for app in [&works, &runs] {
+        daemon.start(app, &[]);
+        daemon.started(app);
+    }
+    let service = |name: &str| Probe::Service(name.parse().unwrap());
+    assert_eq!(probed(&mut daemon, &works, service("echo")), "");
+    assert!(probed(&mut daemon, &runs, service("other")).contains("in time"));
+    assert!(probed(&mut daemon, &runs, service("echo")).contains("does not serve"));
+    assert!(probed(&mut daemon, &works, Probe::Http("/".parse().unwrap())).contains("no address"));
+}
+
+#[test]
+fn an_http_probe_wants_a_page() {
+    use std::io::{Read as _, Write as _};
+    let bench = Bench::new();
+    let idle = prints("", "(call $sleep (i64.const 0x7fff_ffff_ffff_ffff))");
+    let mut app = bench.app(&manifest("page", Kind::Service, ""), &idle);
+    // Somebody else answers at the address that the app is said to have: what is tested is the probe.
+    let answers = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = answers.local_addr().unwrap();
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    app.listen = vec![format!("tcp://{address}")];
+    let thread = std::thread::spawn(move || {
+        for status in ["200 OK", "503 Service Unavailable"] {
+            let (mut stream, _) = answers.accept().unwrap();
+            let mut asked = [0; 16];
+            stream.read_exact(&mut asked).unwrap();
+            assert_eq!(&asked, b"GET /healthz HTT");
+            stream.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes()).unwrap();
+        }
+    });
+    let worker = bench.worker("w");
+    let mut daemon = worker.connect(1).unwrap();
+    daemon.start(&app, &[unused.into()]);
+    daemon.started(&app);
+    let page = || Probe::Http("/healthz".parse().unwrap());
+    assert_eq!(probed(&mut daemon, &app, page()), "");
+    assert!(probed(&mut daemon, &app, page()).contains("503"));
+    thread.join().unwrap();
 }

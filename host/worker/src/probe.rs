@@ -1,0 +1,71 @@
+//! Whether an instance works.
+
+use std::time::Duration;
+
+use qyv_spec::app::Probe;
+use qyv_svc::ListenerId;
+use qyv_vfs::Budget;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::instance::Instance;
+use crate::services::Services;
+
+/// What one probe may hold, in bytes.
+const PROBE_BYTES: u64 = 64 << 10;
+
+/// How often it is looked whether a connection was accepted.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Tries what the manifest says, within `timeout`.
+pub(crate) async fn probe(
+    services: &Services,
+    instance: &Instance,
+    what: &Probe,
+    timeout: Duration,
+) -> Result<(), String> {
+    let tried = async {
+        match what {
+            Probe::Http(path) => http(instance.address(), path.as_str()).await,
+            Probe::Service(name) => {
+                let listener =
+                    instance.listener(name).ok_or_else(|| format!("it does not serve `{name}`"))?;
+                accepts(services, listener).await
+            }
+            Probe::Exec(_) => Err("this host runs no program beside an app".into()),
+        }
+    };
+    tokio::time::timeout(timeout, tried).await.unwrap_or_else(|_| Err("it did not answer in time".into()))
+}
+
+/// An app that listens is asked for a page, which must be found.
+async fn http(address: Option<&str>, path: &str) -> Result<(), String> {
+    let address = address.and_then(|address| address.strip_prefix("tcp://"));
+    let address = address.ok_or_else(|| "it listens on no address".to_owned())?;
+    let text = |error: std::io::Error| format!("`{address}`: {error}");
+    let mut stream = TcpStream::connect(address).await.map_err(text)?;
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: qyvol\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.map_err(text)?;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.map_err(text)?;
+    match &status {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', _, b' ', b'2', _, _] => Ok(()),
+        other => Err(format!("it answered `{}`", String::from_utf8_lossy(other).escape_debug())),
+    }
+}
+
+/// A service must accept a connection.
+async fn accepts(services: &Services, listener: ListenerId) -> Result<(), String> {
+    let budget = Budget::new(PROBE_BYTES);
+    let (_end, number) = services
+        .with(|network, wakes| network.probe(listener, &budget, wakes))
+        .map_err(|error| format!("it takes no connection: {error}"))?;
+    loop {
+        match services.with(|network, _| network.accepted(listener)) {
+            Some(accepted) if accepted >= number => return Ok(()),
+            Some(_) => tokio::time::sleep(LOOK).await,
+            None => return Err("it takes no connections any more".into()),
+        }
+    }
+}
