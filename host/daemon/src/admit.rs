@@ -6,7 +6,7 @@ use qyv_spec::App;
 use qyv_spec::app::HostFeatures;
 use qyv_spec::bundle::Verdict;
 use qyv_spec::grants::{Allow, Capabilities, Grants, Policy, Request, Setting, decide, parse_allow_list};
-use qyv_spec::manifest::{Mode, OwnFiles, Version};
+use qyv_spec::manifest::{Kind as AppKind, Mode, OwnFiles, Version};
 use qyv_spec::service::Name;
 use qyvol_protocol::api::DeployApp;
 
@@ -82,6 +82,15 @@ pub(crate) fn admit(candidate: &Candidate, scene: &Scene<'_>) -> Result<DeployAp
             app.name,
             list.concat()
         )));
+    }
+    let kind = request.kind.unwrap_or(app.kind);
+    if kind == AppKind::Http && app.permissions.net.listen.is_empty() {
+        let message = format!(
+            "`{}`: answering HTTP requests without a socket of its own is not available here yet",
+            app.name
+        );
+        return Err(Fault::refused(message)
+            .hint("let it listen: `permissions: { net: { listen: [\"tcp://127.0.0.1:8080\"] } }`"));
     }
     if let Some(before) = scene.before.filter(|before| before.signed == signed) {
         keep(&mut request.grants, before.grants);

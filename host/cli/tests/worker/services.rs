@@ -23,7 +23,12 @@ const SERVER: &str = r#"(module
                 (br_if $over (call $read (i32.load (i32.const 8)) (i32.const 0) (i32.const 1) (i32.const 12)))
                 (br_if $over (i32.eqz (i32.load (i32.const 12))))
                 (i32.store (i32.const 4) (i32.load (i32.const 12)))
-                (br_if $over (call $write (i32.load (i32.const 8)) (i32.const 0) (i32.const 1) (i32.const 12)))
+                (loop $rest
+                    (br_if $over
+                        (call $write (i32.load (i32.const 8)) (i32.const 0) (i32.const 1) (i32.const 12)))
+                    (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.load (i32.const 12))))
+                    (i32.store (i32.const 4) (i32.sub (i32.load (i32.const 4)) (i32.load (i32.const 12))))
+                    (br_if $rest (i32.load (i32.const 4))))
                 (br $more)))
             (drop (call $close (i32.load (i32.const 8))))
             (br $next))))"#;
