@@ -6,7 +6,7 @@
 //!                                            store ◄┘  └── what workers say
 //! ```
 //!
-//! One thread, the [`overseer`], owns what is decided: the supervisor, the table of apps, instances and workers. All else
+//! One thread, the `overseer`, owns what is decided: the supervisor, the table of apps, instances and workers. All else
 //! sends it messages and waits for nobody: sends to workers are queued and bounded, and a worker that does not read is
 //! ended. It is **not** where guests run or are compiled, and it carries none of their bytes: it hands bundles to workers by
 //! path, listening sockets by descriptor, and reads logs from files.

@@ -197,7 +197,7 @@ pub(crate) fn link(engine: &Engine, module: &Module) -> Result<InstancePre<Guest
     instantiate_pre(&linker, module)
 }
 
-/// Links a module whose guests share threads, as [`link`].
+/// Links a module whose guests share threads, as [`link()`].
 pub(crate) fn link_shared<H: SharedHost>(engine: &Engine, module: &Module) -> Result<InstancePre<Guest<H>>> {
     let mut linker = Linker::new(engine);
     add_suspending(&mut linker)?;
