@@ -298,7 +298,8 @@ impl Shared {
             Some(future) if !self.killed.load(Ordering::Acquire) => {
                 // A mistake of the host in one guest's call must not take the others with it.
                 let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut context)));
-                !matches!(polled, Ok(Poll::Pending))
+                // Killed meanwhile: its next turn may be far away.
+                !matches!(polled, Ok(Poll::Pending)) || self.killed.load(Ordering::Acquire)
             }
             _ => true,
         };
