@@ -1,6 +1,6 @@
 //! Components of WASI 0.2: everything that `wasi:cli/imports` names.
 //!
-//! Clocks, standard streams, randomness and polling are wasmtime's own. `wasi:filesystem` is ours, over the same file
+//! Clocks, randomness and polling are wasmtime's own; standard streams are the host's. `wasi:filesystem` is ours, over the same file
 //! tree as preview 1, because wasmtime's is tied to real directories. `wasi:sockets` is the service
 //! network, and refuses everything else.
 //!
@@ -30,6 +30,7 @@ mod open;
 mod options;
 mod run;
 mod services;
+mod standard;
 mod start;
 mod state;
 mod stdin;
@@ -46,4 +47,5 @@ pub use services::{Lent, Services};
 pub use state::{ComponentConfig, ComponentState, ComponentView};
 pub use stdio::SinkStream;
 
+pub(crate) use standard::Standard;
 pub(crate) use start::run;

@@ -9,16 +9,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use qyv_vfs::Budget;
-use qyv_wasi::{Denial, Process, Wait};
+use qyv_wasi::{Denial, Process, Stream, Wait};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, InstancePre, Store};
 
 use crate::cache::{Cache, Kind, key_of};
 use crate::component::{
-    self, ComponentConfig, ComponentLimits, ComponentState, ComponentView, Lent, Prepared, Services,
+    self, ComponentConfig, ComponentLimits, ComponentState, ComponentView, Lent, Prepared, Services, Standard,
 };
 use crate::config::{self, Settings};
-use crate::host::Output;
 use crate::limits::Limiter;
 use crate::preview1::{self, Exit, Guest};
 use crate::program::{Code, load_native};
@@ -63,10 +62,6 @@ pub struct SharedStart<H> {
     pub process: Process,
     /// Its clocks, streams and connections.
     pub host: H,
-    /// Where a component writes; a module writes through its host.
-    pub stdout: Output,
-    /// Where a component complains.
-    pub stderr: Output,
     /// The counter of its memory; the same that its memory file systems are charged to.
     pub memory: Budget,
 }
@@ -194,7 +189,7 @@ async fn run_module<H: SharedHost>(
     linked: &InstancePre<Guest<H>>,
     start: SharedStart<H>,
 ) -> Result<SharedEnd> {
-    let SharedStart { process, host, memory, .. } = start;
+    let SharedStart { process, host, memory } = start;
     let limiter = Limiter::new(memory.clone());
     let mut owned = Owned(Store::new(&program.engine, Guest { process, host, limiter, memory: None }));
     let store = &mut owned.0;
@@ -236,9 +231,9 @@ async fn run_component<H: SharedHost>(
     prepared: &Prepared<ComponentGuest<H>>,
     start: SharedStart<H>,
 ) -> Result<SharedEnd> {
-    let SharedStart { process, host, stdout, stderr, memory } = start;
+    let SharedStart { process, host, memory } = start;
     let host = Lent::new(host);
-    let config = config_of(process, &host, stdout, stderr, &memory);
+    let config = config_of(process, &host, &memory);
     // Held until the program has ended.
     let handles = memory.charge(config.limits.handle_bytes());
     let component = ComponentState::new(config).map_err(wasmtime::Error::new)?;
@@ -259,23 +254,18 @@ async fn run_component<H: SharedHost>(
     })
 }
 
-fn config_of<H: SharedHost>(
-    process: Process,
-    host: &Arc<Lent<H>>,
-    stdout: Output,
-    stderr: Output,
-    memory: &Budget,
-) -> ComponentConfig {
+fn config_of<H: SharedHost>(process: Process, host: &Arc<Lent<H>>, memory: &Budget) -> ComponentConfig {
     let parts = process.into_parts();
+    let standard = |stream| Box::new(Standard::new(host.clone(), stream));
     ComponentConfig {
         args: parts.args,
         env: parts.env,
         vfs: parts.vfs,
         preopens: parts.preopens,
         services: Some(Services::new(host.clone(), parts.listeners, memory.clone())),
-        stdin: Box::new(tokio::io::empty()),
-        stdout: Box::new(component::SinkStream::new(stdout.sink, false)),
-        stderr: Box::new(component::SinkStream::new(stderr.sink, false)),
+        stdin: standard(Stream::Stdin),
+        stdout: standard(Stream::Stdout),
+        stderr: standard(Stream::Stderr),
         limits: ComponentLimits::of_process(parts.fds, memory.limit()),
     }
 }

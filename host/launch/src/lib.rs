@@ -5,7 +5,8 @@
 
 mod bundle;
 mod preload;
+mod shared;
 mod tree;
 
 pub use bundle::BundleFiles;
-pub use tree::{Error, Files, Show, SystemClock, Tree};
+pub use tree::{Error, Files, SharedTree, Show, SystemClock, Tree};

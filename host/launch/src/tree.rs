@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use qyv_spec::app::AppLimits;
@@ -11,6 +11,7 @@ use qyvol_fs::landlock::Reach;
 use qyvol_fs::{DiskFs, DiskFsOptions, DiskQuota, Folder};
 
 use crate::preload;
+use crate::shared::SharedFs;
 
 /// The largest file in memory: what the app's memory can hold bounds it before this does, but for holes.
 const MEMORY_FILE_BYTES_MAX: u64 = 1 << 40;
@@ -186,22 +187,16 @@ impl<'a> Tree<'a> {
     /// # Errors
     ///
     /// When two mounts have one place, or one lies on a file.
-    pub fn build(mut self) -> Result<Files, Error> {
-        // Parents before what lies in them.
-        self.list.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut vfs = Vfs::new();
-        let mut places = Vec::new();
-        for (place, fs, access) in self.list {
-            if let Err(source) = vfs.mount(&place, fs, access) {
-                return Err(match source {
-                    qyv_vfs::Error::BUSY => Error::Twice(place),
-                    qyv_vfs::Error::NOTDIR => Error::OnFile(place),
-                    source => Error::Mount { place, source },
-                });
-            }
-            places.push(place);
-        }
+    pub fn build(self) -> Result<Files, Error> {
+        let (vfs, places) = mount(self.list)?;
         Ok(Files { vfs, places, reach: self.reach })
+    }
+
+    /// Keeps everything for several programs that see the same files.
+    #[must_use]
+    pub fn share(self) -> SharedTree {
+        let shared = |(place, fs, access)| (place, Arc::new(Mutex::new(fs)), access);
+        SharedTree { list: self.list.into_iter().map(shared).collect() }
     }
 
     fn add(&mut self, place: &str, fs: Box<dyn FileSystem>, access: Access) {
@@ -217,6 +212,45 @@ impl<'a> Tree<'a> {
             max_file: MEMORY_FILE_BYTES_MAX,
         }
     }
+}
+
+/// The mounts of an app, for each of its programs that run at once: what one writes, the others read, and quotas count for
+/// all of them together.
+pub struct SharedTree {
+    list: Vec<(String, Arc<Mutex<Box<dyn FileSystem>>>, Access)>,
+}
+
+impl SharedTree {
+    /// Mounts everything for one more program, and tells every mount's place, parents first.
+    ///
+    /// # Errors
+    ///
+    /// When two mounts have one place, or one lies on a file.
+    pub fn mount(&self) -> Result<(Vfs, Vec<String>), Error> {
+        let hand = |(place, fs, access): &(String, Arc<Mutex<Box<dyn FileSystem>>>, Access)| {
+            let fs: Box<dyn FileSystem> = Box::new(SharedFs::new(Arc::clone(fs)));
+            (place.clone(), fs, *access)
+        };
+        mount(self.list.iter().map(hand).collect())
+    }
+}
+
+fn mount(mut list: Vec<(String, Box<dyn FileSystem>, Access)>) -> Result<(Vfs, Vec<String>), Error> {
+    // Parents before what lies in them.
+    list.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut vfs = Vfs::new();
+    let mut places = Vec::new();
+    for (place, fs, access) in list {
+        if let Err(source) = vfs.mount(&place, fs, access) {
+            return Err(match source {
+                qyv_vfs::Error::BUSY => Error::Twice(place),
+                qyv_vfs::Error::NOTDIR => Error::OnFile(place),
+                source => Error::Mount { place, source },
+            });
+        }
+        places.push(place);
+    }
+    Ok((vfs, places))
 }
 
 /// This host's clock, for the time stamps of files in memory.
@@ -266,6 +300,32 @@ mod tests {
         assert_eq!(files.vfs.unlink(root, "key"), Err(qyv_vfs::Error::ROFS));
         let mut tree = Tree::new(&limits, &memory);
         assert!(tree.given("/s", &[("large", &[0; 2 << 20])]).is_err());
+    }
+
+    #[test]
+    fn programs_that_share_a_tree_see_one_anothers_files_within_one_quota_and_hold_their_own() {
+        let (limits, memory) = (limits(), Budget::new(1 << 20));
+        let mut tree = Tree::new(&limits, &memory);
+        tree.memory("/tmp", 10_000);
+        let shared = tree.share();
+        let ((mut first, places), (mut second, _)) = (shared.mount().unwrap(), shared.mount().unwrap());
+        assert_eq!(places, ["/tmp"]);
+        let (here, there) = (first.open_root("/tmp").unwrap(), second.open_root("/tmp").unwrap());
+        let options = OpenOptions { read: true, write: true, create: true, ..OpenOptions::default() };
+        let (file, _) = first.open(here, "file", false, &options).unwrap();
+        assert_eq!(first.write_at(file, 0, &[b"hello"]), Ok(5));
+        let (same, _) = second.open(there, "file", false, &options).unwrap();
+        let mut buffer = [0; 16];
+        assert_eq!(second.read_at(same, 0, &mut [&mut buffer]), Ok(5));
+        let (other, _) = second.open(there, "other", false, &options).unwrap();
+        let stored = second.write_at(other, 0, &[&[7; 20_000]]).unwrap();
+        assert!(stored <= 10_000 && first.write_at(file, 5, &[&[7; 10_000]]) != Ok(10_000));
+        // What the second held open goes with it: a file without a name is gone then, and its bytes are free again.
+        second.unlink(there, "other").unwrap();
+        let full = memory.used();
+        drop(second);
+        assert!(memory.used() + stored as u64 <= full, "{full} {}", memory.used());
+        assert_eq!(first.read_at(file, 0, &mut [&mut buffer]), Ok(16));
     }
 
     #[test]

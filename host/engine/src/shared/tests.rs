@@ -109,11 +109,10 @@ impl Bench {
     }
 
     fn start(&self) -> Run<'_> {
-        let output = || Output { sink: Arc::new(Mutex::new(std::io::sink())), kind: StreamKind::Null };
         let memory = Budget::new(1 << 20);
         let process = ProcessBuilder::new().deny_root().memory_budget(memory.clone()).build().unwrap();
-        let (host, stdout, stderr) = (self.host.clone(), output(), output());
-        Box::pin(self.program.run(SharedStart { process, host, stdout, stderr, memory }))
+        let host = self.host.clone();
+        Box::pin(self.program.run(SharedStart { process, host, memory }))
     }
 
     fn poll(&self, run: &mut Run<'_>) -> Poll<Ending> {

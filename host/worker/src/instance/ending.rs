@@ -1,0 +1,57 @@
+//! Words for the end of an instance.
+
+use qyv_wasi::{Denial, Right};
+use qyvol_engine::shared::SharedEnd;
+use qyvol_engine::{Ending, Limit};
+
+/// Why an instance is ended from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Why {
+    Killed = 1,
+    Stopped = 2,
+    Timeout = 3,
+    CpuTime = 4,
+}
+
+/// The word, the exit code and the message of an end.
+pub(super) fn describe(
+    ended: Option<&qyvol_engine::Result<SharedEnd>>,
+    why: u8,
+) -> (&'static str, u8, String) {
+    let of = |ending: Ending| (ending.cause(), ending.exit_code(), ending.to_string());
+    match ended {
+        Some(Ok(end)) => {
+            let (cause, code, mut message) = of(end.ending);
+            if let Some(trap) = &end.trap {
+                message = format!("{message}: {}", trap.reason);
+                for frame in &trap.frames {
+                    message = format!("{message}\n  at {}", frame.function);
+                    if let Some(location) = &frame.location {
+                        message = format!("{message} ({location})");
+                    }
+                }
+            }
+            (cause, code, message)
+        }
+        Some(Err(error)) => ("error", 126, error.to_string()),
+        None if why == Why::Timeout as u8 => of(Ending::TimedOut),
+        None if why == Why::CpuTime as u8 => of(Ending::Limit(Limit::CpuTime)),
+        None if why == Why::Stopped as u8 => ("stopped", 143, "it was stopped".into()),
+        None => ("killed", 137, "it was killed".into()),
+    }
+}
+
+/// A denial in a line.
+pub(super) fn denial(denial: &Denial) -> String {
+    let Denial { call, what, right, times, .. } = denial;
+    let asked = match right {
+        Right::Files => "permissions.fs".to_owned(),
+        Right::Write(mount) => format!("writing to the mount at `{mount}`"),
+        Right::Dial(name) => format!("permissions.net: {{ connect: [service://{name}] }}"),
+        Right::Connect(address) => format!("connecting to {address}"),
+        Right::Listen => "permissions.net: { listen: […] }".to_owned(),
+        _ => "a right that was not granted".to_owned(),
+    };
+    format!("{call} on {what} was refused ({times}x): {asked}")
+}

@@ -1,0 +1,55 @@
+//! The mounts of an instance.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use qyv_spec::manifest::Mode;
+use qyv_vfs::{Access, Budget};
+use qyvol_fs::Folder;
+use qyvol_launch::{BundleFiles, Show, Tree};
+use qyvol_protocol::worker::{MountFrom, Start};
+
+use crate::worker::Opened;
+
+/// Where secrets are found.
+const SECRETS: &str = "/run/secrets";
+
+/// The packaged files, the mounts and the secrets, as a tree to be built.
+pub(super) fn tree<'a>(
+    start: &'a Start,
+    opened: &Arc<Opened>,
+    memory: &'a Budget,
+) -> Result<Tree<'a>, String> {
+    let text = |error: qyvol_launch::Error| error.to_string();
+    let open = |path: &Path| {
+        Folder::open(path).map_err(|error| format!("cannot open the folder `{}`: {error}", path.display()))
+    };
+    let mut tree = Tree::new(&start.limits, memory);
+    if start.own_files {
+        let files = Arc::new(BundleFiles::new(Arc::clone(&opened.bundle)));
+        tree.packaged(files, None).map_err(text)?;
+    }
+    for mount in &start.mounts {
+        let place = mount.place.as_str();
+        let access = if mount.mode == Mode::ReadOnly { Access::ReadOnly } else { Access::ReadWrite };
+        match &mount.from {
+            MountFrom::Memory { bytes } => tree.memory(place, *bytes),
+            MountFrom::Volume { path } => tree.volume(place, &open(path)?, path).map_err(text)?,
+            MountFrom::Folder { path, beneath } => {
+                let mut folder = open(path)?;
+                if let Some(beneath) = beneath.as_deref().and_then(Path::to_str) {
+                    folder = folder.open_beneath(beneath).map_err(|error| {
+                        format!("cannot open `{beneath}` beneath `{}`: {error}", path.display())
+                    })?;
+                }
+                tree.folder(place, &folder, path, access, Show::Disk).map_err(text)?;
+            }
+        }
+    }
+    if !start.secrets.is_empty() {
+        let files: Vec<_> =
+            start.secrets.iter().map(|secret| (secret.name.as_str(), secret.value.as_slice())).collect();
+        tree.given(SECRETS, &files).map_err(text)?;
+    }
+    Ok(tree)
+}
