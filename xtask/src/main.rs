@@ -4,6 +4,7 @@
 //! files. Steps of `cargo xtask test` are listed in [`steps`]; each other command is a module of its own.
 
 mod aarch64;
+mod art;
 mod bench;
 mod demo;
 mod deny;
@@ -42,6 +43,8 @@ enum Command {
         #[arg(long)]
         list: bool,
     },
+    /// Draw the pictures of `assets/` from their sources there
+    Art,
     /// Run the public preview-1 suite on every backend
     WasiTestsuite {
         /// A checkout of github.com/WebAssembly/wasi-testsuite, branch `prod/testsuite-base`
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Test { steps, .. } => steps::run(&steps),
+        Command::Art => art::draw(),
         Command::WasiTestsuite { folder } => steps::wasi_testsuite(&folder),
         Command::Bench(options) => bench::run(&options),
         Command::Fuzz(options) => fuzz::run_targets(&options),
