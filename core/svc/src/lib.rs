@@ -6,6 +6,7 @@
 //!
 //! * [`Network`] is the control plane: who offers which name, who may dial it, where it is served, who waits to be
 //!   accepted. A host has one, behind one lock.
+//! * [`outbound`] is what lies beyond: who may connect to which host, and which of its addresses.
 //! * [`End`] is the data plane: one end of a [`Connection`], two bounded pipes behind a lock of their own (a [`Link`],
 //!   which the host makes of whatever lock it has).
 //! * [`protocol`] tells the messages on a connection apart; guests use it too.
@@ -42,6 +43,9 @@ mod end;
 
 #[cfg(feature = "network")]
 mod connection;
+
+#[cfg(feature = "network")]
+pub mod outbound;
 
 #[cfg(feature = "network")]
 mod pipe;
