@@ -47,7 +47,7 @@ const SDK: &str = "guest/rust";
 /// Apps that are built with it.
 const EXAMPLE: &str = "examples/logger";
 /// Workspaces beside the main one, and the target that each is built for.
-const OTHER_WORKSPACES: [(&str, &str); 8] = [
+const OTHER_WORKSPACES: [(&str, &str); 9] = [
     (SDK, "wasm32-wasip1"),
     (SDK, "wasm32-wasip2"),
     ("tests/guests", "wasm32-wasip1"),
@@ -55,6 +55,7 @@ const OTHER_WORKSPACES: [(&str, &str); 8] = [
     ("host/engine/tests/guest-p2", "wasm32-wasip2"),
     ("apps/words", "wasm32-wasip1"),
     (EXAMPLE, "wasm32-wasip1"),
+    ("examples/hello-http", "wasm32-wasip2"),
     ("xtask/bench-guests", "wasm32-wasip1"),
 ];
 

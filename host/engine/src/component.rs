@@ -1,8 +1,8 @@
-//! Components of WASI 0.2: everything that `wasi:cli/imports` names.
+//! Components of WASI 0.2: everything that `wasi:cli/imports` and `wasi:http/proxy` name.
 //!
 //! Clocks, randomness and polling are wasmtime's own; standard streams are the host's. `wasi:filesystem` is ours, over the same file
 //! tree as preview 1, because wasmtime's is tied to real directories. `wasi:sockets` is the service
-//! network, and refuses everything else.
+//! network, and refuses everything else. The types of `wasi:http` are wasmtime's; what leaves goes through `outgoing.rs`.
 //!
 //! ```text
 //! check(wasm)?;                                   // before compiling: a refusal that a person can read
@@ -28,6 +28,7 @@ mod names;
 mod network;
 mod open;
 mod options;
+mod outgoing;
 mod run;
 mod services;
 mod standard;
@@ -47,5 +48,6 @@ pub use services::{Lent, Services};
 pub use state::{ComponentConfig, ComponentState, ComponentView};
 pub use stdio::SinkStream;
 
+pub(crate) use check::{is_handler, is_program};
 pub(crate) use standard::Standard;
 pub(crate) use start::run;

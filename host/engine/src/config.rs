@@ -118,13 +118,16 @@ fn shared(settings: &Settings) -> Config {
     config
 }
 
+/// Core instances and tables of one component, on average: its program, and what the tools put around it.
+const PARTS_OF_A_COMPONENT: u32 = 4;
+
 fn pooling(pool: Pool) -> PoolingAllocationConfig {
     let mut config = PoolingAllocationConfig::new();
     config
-        .total_core_instances(pool.instances)
+        .total_core_instances(pool.instances.saturating_mul(PARTS_OF_A_COMPONENT))
         .total_component_instances(pool.instances)
         .total_memories(pool.instances)
-        .total_tables(pool.instances)
+        .total_tables(pool.instances.saturating_mul(PARTS_OF_A_COMPONENT))
         .total_stacks(pool.instances)
         .max_memory_size(pool.memory_bytes)
         // Resetting up to 2 MiB by memset costs less than giving the pages back and faulting them in again.

@@ -41,6 +41,15 @@ pub enum Error {
     /// A module without an entry.
     #[error("the module exports no `_start` function, so there is nothing to run")]
     NoEntry,
+    /// A component that handles requests, where a program was to be run.
+    #[error(
+        "the component answers HTTP requests (`wasi:http/incoming-handler`) and is no program: deploy it with \
+         `type: http` and an address to listen at"
+    )]
+    NoProgram,
+    /// A program, where a handler of requests was to be run.
+    #[error("the program does not export `wasi:http/incoming-handler` of WASI 0.2")]
+    NoHandler,
     /// The cache cannot be used.
     #[error("cannot use the compile cache `{path}`: {reason}")]
     Cache {

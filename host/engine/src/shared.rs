@@ -5,7 +5,9 @@
 //! is ended by dropping its future. Nothing here is tied to a runtime, but the timers of components want to be polled
 //! inside one of tokio's.
 
-use std::sync::Arc;
+mod handler;
+
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use qyv_vfs::Budget;
@@ -25,6 +27,8 @@ use crate::run::ending_of;
 use crate::trap::{self, Trap};
 use crate::{Ending, Error, Limit, Result};
 
+pub use handler::{AnswerBody, BodyError, Failed, Guest as Answering, Handling, SharedHandler};
+
 /// What a guest that shares threads gets from its process, and how its waits are polled.
 pub trait SharedHost: qyv_wasi::Host + Send + Sync + 'static {
     /// Ready when the wait's deadline has come or one of its sources is ready; otherwise the context is woken when it may
@@ -41,6 +45,8 @@ pub trait SharedHost: qyv_wasi::Host + Send + Sync + 'static {
 pub struct Shared {
     engine: Engine,
     settings: Settings,
+    /// Where handlers of requests run: their instances come from a pool.
+    handlers: Arc<OnceLock<Engine>>,
 }
 
 /// A program in native code that can be started any number of times.
@@ -83,7 +89,7 @@ impl Shared {
     /// When the system cannot give what the pool needs.
     pub fn new(settings: Settings) -> Result<Self> {
         let settings = Settings { interruption: true, ..settings };
-        Ok(Self { engine: config::runner(&settings)?, settings })
+        Ok(Self { engine: config::runner(&settings)?, settings, handlers: Arc::default() })
     }
 
     /// Loads a program from the cache by the BLAKE3 of its portable bytes; `None` when it is not there. Nothing is ever
@@ -104,10 +110,16 @@ impl Shared {
     /// Makes every guest that runs now give up its thread at its next loop or call. Callable from any thread.
     pub fn yield_all(&self) {
         self.engine.increment_epoch();
+        if let Some(handlers) = self.handlers.get() {
+            handlers.increment_epoch();
+        }
     }
 }
 
 fn prepare<H: SharedHost>(engine: &Engine, component: &Component) -> Result<Prepared<ComponentGuest<H>>> {
+    if !component::is_program(component) {
+        return Err(Error::NoProgram);
+    }
     let mut linker = Linker::new(engine);
     component::add_to_linker(&mut linker)?;
     Ok(Prepared::new(&linker, component)?)

@@ -4,11 +4,15 @@ use std::error::Error;
 use std::fmt;
 
 use wasmparser::{Chunk, Parser, Payload};
+use wasmtime::component::Component;
 
 use super::link::OFFERED;
 
 /// The interface that a program exports.
 const RUN: &str = "wasi:cli/run";
+
+/// The interface that a handler of requests exports.
+const HANDLER: &str = "wasi:http/incoming-handler";
 
 /// Why a component cannot run on this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +21,8 @@ pub enum Refusal {
     Wasi03(String),
     /// It imports something that nobody offers; its name.
     NotOffered(String),
-    /// It exports no `wasi:cli/run` of WASI 0.2: a library, or a handler of requests.
-    NotACommand,
+    /// It exports neither `wasi:cli/run` nor `wasi:http/incoming-handler` of WASI 0.2: a library.
+    NoEntry,
     /// It is not a component; what the parser says.
     Malformed(String),
 }
@@ -36,10 +40,10 @@ impl fmt::Display for Refusal {
                 "the component imports `{name}`, which this host does not offer: build it without, or compose it \
                  with a component that exports it"
             ),
-            Self::NotACommand => write!(
+            Self::NoEntry => write!(
                 f,
-                "the component does not export `{RUN}` of WASI 0.2, so it is no program: give it a `main`, or use it \
-                 as a library of another component"
+                "the component exports neither `{RUN}` nor `{HANDLER}` of WASI 0.2, so there is nothing to run: give \
+                 it a `main`, or use it as a library of another component"
             ),
             Self::Malformed(why) => write!(f, "the component cannot be read: {why}"),
         }
@@ -49,7 +53,7 @@ impl fmt::Display for Refusal {
 impl Error for Refusal {}
 
 /// Checks that `wasm`, the bytes of a component, imports nothing but what [`add_to_linker`](super::add_to_linker)
-/// links, and exports a program. Only its outer imports and exports are looked at.
+/// links, and exports a program or a handler of requests. Only its outer imports and exports are looked at.
 ///
 /// # Errors
 ///
@@ -64,10 +68,25 @@ pub fn check(wasm: &[u8]) -> Result<(), Refusal> {
     {
         return Err(Refusal::NotOffered((*name).to_owned()));
     }
-    if !names.exports.iter().any(|name| wasi02(name) == Some(RUN)) {
-        return Err(Refusal::NotACommand);
+    if !names.exports.iter().any(|name| matches!(wasi02(name), Some(RUN | HANDLER))) {
+        return Err(Refusal::NoEntry);
     }
     Ok(())
+}
+
+/// Whether a compiled component exports a program.
+pub(crate) fn is_program(component: &Component) -> bool {
+    exports(component, RUN)
+}
+
+/// Whether a compiled component exports a handler of requests.
+pub(crate) fn is_handler(component: &Component) -> bool {
+    exports(component, HANDLER)
+}
+
+fn exports(component: &Component, interface: &str) -> bool {
+    let engine = component.engine();
+    component.component_type().exports(engine).any(|(name, _)| wasi02(name) == Some(interface))
 }
 
 /// The interface of an import like `wasi:cli/exit@0.2.3`, if it is of a released WASI 0.2.
@@ -122,7 +141,7 @@ fn outer_names(wasm: &[u8]) -> wasmparser::Result<Names<'_>> {
 #[cfg(test)]
 mod tests {
     use wasmtime::Engine;
-    use wasmtime::component::{Component, Linker};
+    use wasmtime::component::Linker;
 
     use super::*;
     use crate::component::{ComponentState, add_to_linker};
@@ -172,7 +191,7 @@ mod tests {
     #[test]
     fn strangers_are_named() {
         for name in [
-            "wasi:http/types@0.2.0",
+            "wasi:keyvalue/store@0.2.0",
             "wasi:cli/exit@0.1.0",
             "wasi:cli/exit@0.2.0-rc-2023-11-10",
             "wasi:cli/exit",
@@ -199,9 +218,17 @@ mod tests {
 
     #[test]
     fn libraries_are_no_programs_and_inner_imports_do_not_count() {
-        let inner = r#"(component (component (import "wasi:http/types@0.2.0" (instance))) (core module
+        let inner = r#"(component (component (import "acme:thing/api@0.2.0" (instance))) (core module
             (import "m" "f" (func))))"#;
-        assert_eq!(check_text(inner), Err(Refusal::NotACommand));
+        assert_eq!(check_text(inner), Err(Refusal::NoEntry));
+    }
+
+    #[test]
+    fn a_handler_of_requests_needs_no_program() {
+        let handler = PROGRAM.replace("wasi:cli/run@0.2.0", "wasi:http/incoming-handler@0.2.6");
+        assert_eq!(check_text(&handler), Ok(()));
+        let old = PROGRAM.replace("wasi:cli/run@0.2.0", "wasi:http/incoming-handler@0.2.0-rc-2023-12-05");
+        assert_eq!(check_text(&old), Err(Refusal::NoEntry));
     }
 
     #[test]

@@ -9,6 +9,12 @@ pub(super) const WRITE_PERMIT: usize = 64 << 10;
 /// Directory entries that are fetched at once.
 pub(super) const ENTRIES_AT_ONCE: usize = 64;
 
+/// Bytes of one set of header fields, as the host keeps them.
+pub(super) const FIELDS_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes that a body on its way out takes in one write.
+pub(super) const BODY_WRITE: usize = 64 << 10;
+
 /// The limits of one component. Linear memories and tables are the store's limiter's business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ComponentLimits {
@@ -28,6 +34,8 @@ pub struct ComponentLimits {
 const STANDARD_STREAMS: u32 = 3;
 /// Handles of other kinds that an open file needs at once in the libraries that we know: two streams, their pollables.
 const HANDLES_A_FILE: usize = 8;
+/// Handles that an instance which answers one request may have: it is one of many.
+const HANDLES_A_REQUEST: usize = 512;
 /// Handles that a program has without any file.
 const HANDLES_AT_LEAST: usize = 1024;
 /// Bytes that a handle is charged: an estimate of its slot in the table and the small object behind it.
@@ -51,6 +59,13 @@ impl ComponentLimits {
         let most = usize::try_from(memory_bytes / HANDLES_SHARE / HANDLE_BYTES).unwrap_or(usize::MAX);
         limits.resources = limits.resources.min(most);
         limits
+    }
+
+    /// The same for an instance that answers one request.
+    #[must_use]
+    pub(crate) fn for_a_request(mut self) -> Self {
+        self.resources = self.resources.min(HANDLES_A_REQUEST);
+        self
     }
 
     /// What all handles together are charged, in bytes, before the program starts.

@@ -6,6 +6,8 @@ use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
 use wasmtime_wasi::p2::bindings::{cli, clocks, random};
 use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi_http::WasiHttp;
+use wasmtime_wasi_http::p2::bindings as http;
 use wasmtime_wasi_io::bindings::wasi::io;
 
 use super::bindings::{preopens, sockets, types};
@@ -29,6 +31,8 @@ pub(super) const OFFERED: &[&str] = &[
     "wasi:clocks/wall-clock",
     "wasi:filesystem/preopens",
     "wasi:filesystem/types",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
     "wasi:io/error",
     "wasi:io/poll",
     "wasi:io/streams",
@@ -51,7 +55,7 @@ impl HasData for HasTable {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-/// Links all of `wasi:cli/imports` 0.2.
+/// Links all of `wasi:cli/imports` and `wasi:http/proxy` 0.2.
 ///
 /// # Errors
 ///
@@ -60,6 +64,7 @@ pub fn add_to_linker<T: ComponentView>(linker: &mut Linker<T>) -> wasmtime::Resu
     link_io(linker)?;
     link_cli(linker)?;
     link_sockets(linker)?;
+    link_http(linker)?;
     let l = linker;
     clocks::wall_clock::add_to_linker::<T, WasiClocks>(l, |t| t.component().clocks())?;
     clocks::monotonic_clock::add_to_linker::<T, WasiClocks>(l, |t| t.component().clocks())?;
@@ -100,4 +105,10 @@ fn link_sockets<T: ComponentView>(l: &mut Linker<T>) -> wasmtime::Result<()> {
     sockets::udp_create_socket::add_to_linker::<T, HasNetwork>(l, |t| t.component().network())?;
     sockets::udp::add_to_linker::<T, HasNetwork>(l, |t| t.component().network())?;
     sockets::ip_name_lookup::add_to_linker::<T, HasNetwork>(l, |t| t.component().network())
+}
+
+fn link_http<T: ComponentView>(l: &mut Linker<T>) -> wasmtime::Result<()> {
+    let options = http::LinkOptions::default();
+    http::http::outgoing_handler::add_to_linker::<T, WasiHttp>(l, |t| t.component().http())?;
+    http::http::types::add_to_linker::<T, WasiHttp>(l, &(&options).into(), |t| t.component().http())
 }

@@ -12,6 +12,7 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
 
+use super::check::is_program;
 use super::limits::ComponentLimits;
 use super::link::add_to_linker;
 use super::run::Prepared;
@@ -44,6 +45,9 @@ pub(crate) fn run(
     instance_bytes: u64,
     start: Start<'_>,
 ) -> Result<Finished> {
+    if !is_program(component) {
+        return Err(Error::NoProgram);
+    }
     let mut linker = Linker::new(engine);
     add_to_linker(&mut linker)?;
     let prepared = Prepared::new(&linker, component)?;

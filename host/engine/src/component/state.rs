@@ -5,11 +5,13 @@ use qyv_wasi::{Denial, Denials};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView};
 
 use super::filesystem::{Files, FilesView};
-use super::limits::ComponentLimits;
+use super::limits::{ComponentLimits, FIELDS_BYTES_MAX};
 use super::network::NetworkView;
 use super::open::Tree;
+use super::outgoing::Outgoing;
 use super::services::Services;
 
 /// What a component is given. It gets nothing else: no host environment, no host path, no network but its services.
@@ -41,7 +43,8 @@ pub struct ComponentState {
     table: ResourceTable,
     files: Files,
     services: Option<Services>,
-    denials: Denials,
+    http: WasiHttpCtx,
+    outgoing: Outgoing,
     limits: ComponentLimits,
 }
 
@@ -73,13 +76,16 @@ impl ComponentState {
             .stderr(stderr)
             .max_random_size(limits.random_bytes)
             .build();
-        Ok(Self { wasi, table, files: Files { tree, preopens }, services, denials, limits })
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(FIELDS_BYTES_MAX);
+        let (files, outgoing) = (Files { tree, preopens }, Outgoing::new(denials));
+        Ok(Self { wasi, table, files, services, http, outgoing, limits })
     }
 
     /// What the guest was refused for want of a grant so far.
     #[must_use]
     pub fn denials(&self) -> &[Denial] {
-        self.denials.list()
+        self.outgoing.denials.list()
     }
 
     pub(super) fn limits(&self) -> ComponentLimits {
@@ -87,12 +93,16 @@ impl ComponentState {
     }
 
     pub(super) fn files(&mut self) -> FilesView<'_> {
-        FilesView { files: &self.files, table: &mut self.table, denials: &mut self.denials }
+        FilesView { files: &self.files, table: &mut self.table, denials: &mut self.outgoing.denials }
     }
 
     pub(super) fn network(&mut self) -> NetworkView<'_> {
         let services = self.services.as_mut();
-        NetworkView { table: &mut self.table, denials: &mut self.denials, services }
+        NetworkView { table: &mut self.table, denials: &mut self.outgoing.denials, services }
+    }
+
+    pub(crate) fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
     }
 
     /// Closes all that the guest holds. It must not run again.

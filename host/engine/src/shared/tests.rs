@@ -101,7 +101,8 @@ impl Bench {
     fn new(text: &str) -> Self {
         let settings = Settings::default();
         // With a compiler, so that no cache is needed.
-        let shared = Shared { engine: config::compiler(&settings).unwrap(), settings };
+        let shared =
+            Shared { engine: config::compiler(&settings).unwrap(), settings, handlers: Arc::default() };
         let module = Module::new(&shared.engine, wat::parse_str(text).unwrap()).unwrap();
         let code = SharedCode::Module(preview1::link_shared(&shared.engine, &module).unwrap());
         let program = SharedProgram { engine: shared.engine.clone(), code, instance_bytes: 0 };
