@@ -9,4 +9,5 @@ mod shared;
 mod tree;
 
 pub use bundle::BundleFiles;
+pub use shared::Around;
 pub use tree::{Error, Files, SharedTree, Show, SystemClock, Tree};

@@ -11,7 +11,7 @@ use qyvol_fs::landlock::Reach;
 use qyvol_fs::{DiskFs, DiskFsOptions, DiskQuota, Folder};
 
 use crate::preload;
-use crate::shared::SharedFs;
+use crate::shared::{Around, SharedFs};
 
 /// The largest file in memory: what the app's memory can hold bounds it before this does, but for holes.
 const MEMORY_FILE_BYTES_MAX: u64 = 1 << 40;
@@ -82,13 +82,28 @@ pub struct Tree<'a> {
     clock: Arc<dyn Clock>,
     list: Vec<(String, Box<dyn FileSystem>, Access)>,
     reach: Vec<(Folder, Reach)>,
+    around: Option<Around>,
 }
 
 impl<'a> Tree<'a> {
     /// An empty tree for an app with these limits; what lies in memory is charged to `memory`.
     #[must_use]
     pub fn new(limits: &'a AppLimits, memory: &'a Budget) -> Self {
-        Self { limits, memory, clock: Arc::new(SystemClock), list: Vec::new(), reach: Vec::new() }
+        Self {
+            limits,
+            memory,
+            clock: Arc::new(SystemClock),
+            list: Vec::new(),
+            reach: Vec::new(),
+            around: None,
+        }
+    }
+
+    /// Has every call on the files made by `around`, for a host that must know which of its threads wait.
+    #[must_use]
+    pub const fn around(mut self, around: Around) -> Self {
+        self.around = Some(around);
+        self
     }
 
     /// The app's packaged files at `/`, and where they are read from when that is a folder.
@@ -187,16 +202,21 @@ impl<'a> Tree<'a> {
     /// # Errors
     ///
     /// When two mounts have one place, or one lies on a file.
-    pub fn build(self) -> Result<Files, Error> {
-        let (vfs, places) = mount(self.list)?;
-        Ok(Files { vfs, places, reach: self.reach })
+    pub fn build(mut self) -> Result<Files, Error> {
+        let reach = std::mem::take(&mut self.reach);
+        let (vfs, places) = match self.around {
+            Some(_) => self.share().mount()?,
+            None => mount(self.list)?,
+        };
+        Ok(Files { vfs, places, reach })
     }
 
     /// Keeps everything for several programs that see the same files.
     #[must_use]
     pub fn share(self) -> SharedTree {
         let shared = |(place, fs, access)| (place, Arc::new(Mutex::new(fs)), access);
-        SharedTree { list: self.list.into_iter().map(shared).collect() }
+        let around = self.around.unwrap_or(|call| call());
+        SharedTree { list: self.list.into_iter().map(shared).collect(), around }
     }
 
     fn add(&mut self, place: &str, fs: Box<dyn FileSystem>, access: Access) {
@@ -214,10 +234,14 @@ impl<'a> Tree<'a> {
     }
 }
 
+/// A mount that several programs see: its place, its files and what they may do with them.
+type SharedMount = (String, Arc<Mutex<Box<dyn FileSystem>>>, Access);
+
 /// The mounts of an app, for each of its programs that run at once: what one writes, the others read, and quotas count for
 /// all of them together.
 pub struct SharedTree {
-    list: Vec<(String, Arc<Mutex<Box<dyn FileSystem>>>, Access)>,
+    list: Vec<SharedMount>,
+    around: Around,
 }
 
 impl SharedTree {
@@ -227,8 +251,8 @@ impl SharedTree {
     ///
     /// When two mounts have one place, or one lies on a file.
     pub fn mount(&self) -> Result<(Vfs, Vec<String>), Error> {
-        let hand = |(place, fs, access): &(String, Arc<Mutex<Box<dyn FileSystem>>>, Access)| {
-            let fs: Box<dyn FileSystem> = Box::new(SharedFs::new(Arc::clone(fs)));
+        let hand = |(place, fs, access): &SharedMount| {
+            let fs: Box<dyn FileSystem> = Box::new(SharedFs::new(Arc::clone(fs), self.around));
             (place.clone(), fs, *access)
         };
         mount(self.list.iter().map(hand).collect())

@@ -84,7 +84,10 @@ impl Instance {
             bytes: start.limits.log,
             generation: start.instance.generation,
         });
-        let group = worker.executor.add_group(share(start)).ok_or_else(|| "too many instances".to_owned())?;
+        let group = worker
+            .executor
+            .add_group(start.instance.app.as_str(), share(start))
+            .ok_or_else(|| "too many instances".to_owned())?;
         let result = setup::prepare(worker, start, sockets, &opened, &memory, &meter, &log);
         let (shared, listeners) = match result {
             Ok(prepared) => prepared,

@@ -33,7 +33,7 @@ impl Bench {
     }
 
     fn group(&self, weight: u16) -> GroupId {
-        self.executor.add_group(Share { weight: Weight::new(weight).unwrap(), quota: None }).unwrap()
+        self.executor.add_group("app", Share { weight: Weight::new(weight).unwrap(), quota: None }).unwrap()
     }
 
     /// A task that computes for ever, giving up its thread when asked.
@@ -182,7 +182,7 @@ fn a_panic_in_one_task_leaves_the_others() {
 fn a_quota_is_held_and_renewed() {
     let bench = Bench::fair(1);
     let share = Share { weight: Weight::new(100).unwrap(), quota: qyv_sched::Quota::thousandths(200) };
-    let (_task, meter) = bench.hog(bench.executor.add_group(share).unwrap());
+    let (_task, meter) = bench.hog(bench.executor.add_group("app", share).unwrap());
     let start = Instant::now();
     std::thread::sleep(Duration::from_millis(1050));
     let part = meter.used() as f64 / start.elapsed().as_nanos() as f64;
@@ -194,7 +194,7 @@ fn a_quota_is_held_and_renewed() {
 fn a_task_that_has_used_its_quota_is_killed_at_once() {
     let bench = Bench::fair(1);
     let share = Share { weight: Weight::new(1).unwrap(), quota: qyv_sched::Quota::thousandths(1) };
-    let group = bench.executor.add_group(share).unwrap();
+    let group = bench.executor.add_group("app", share).unwrap();
     let (done, dropped) = channel::<()>();
     let epoch = Arc::clone(&bench.epoch);
     let task = bench.executor.spawn(group, Arc::default(), async move {
@@ -212,4 +212,168 @@ fn a_task_that_has_used_its_quota_is_killed_at_once() {
     task.unwrap().kill();
     let ended = dropped.recv_timeout(Duration::from_millis(1500));
     assert_eq!(ended, Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
+}
+
+/// A call that waits until it is let go.
+fn hang(gate: &Arc<(Mutex<bool>, Condvar)>) {
+    may_wait(|| {
+        let mut open = gate.0.lock().unwrap();
+        while !*open {
+            open = gate.1.wait(open).unwrap();
+        }
+    });
+}
+
+fn let_go(gate: &(Mutex<bool>, Condvar)) {
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+}
+
+/// Waits until a new task of an app has run `turns` turns.
+fn runs(bench: &Bench, app: &str, turns: u32) {
+    let share = Share { weight: Weight::new(100).unwrap(), quota: None };
+    let group = bench.executor.add_group(app, share).unwrap();
+    let (done, receiver) = channel();
+    let mut left = turns;
+    let work = poll_fn(move |context| {
+        if left == 0 {
+            let _ = done.send(());
+            return Poll::Ready(());
+        }
+        left -= 1;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    });
+    let _task = bench.executor.spawn(group, Arc::default(), work).unwrap();
+    assert_eq!(receiver.recv_timeout(Duration::from_secs(30)), Ok(()));
+}
+
+#[test]
+fn calls_that_hang_hold_up_nobody_else_and_an_app_holds_few_threads() {
+    let bench = Bench::fair(2);
+    let gate: Arc<(Mutex<bool>, Condvar)> = Arc::default();
+    let begun = Arc::new(AtomicUsize::new(0));
+    let ended = Arc::new(AtomicUsize::new(0));
+    let count = 3 * lane::LANE_THREADS_MAX;
+    let group = bench.group(100);
+    for _ in 0..count {
+        let (gate, begun, ended) = (Arc::clone(&gate), Arc::clone(&begun), Arc::clone(&ended));
+        let work = async move {
+            begun.fetch_add(1, Ordering::SeqCst);
+            hang(&gate);
+            ended.fetch_add(1, Ordering::SeqCst);
+        };
+        assert!(bench.executor.spawn(group, Arc::default(), work).is_some());
+    }
+    // Until all that may hang do.
+    while begun.load(Ordering::SeqCst) < lane::LANE_THREADS_MAX {
+        std::thread::yield_now();
+    }
+    runs(&bench, "neighbour", 1000);
+    // Each of the two places may have let one in before the app held its most.
+    let most = lane::LANE_THREADS_MAX + 2;
+    assert!(begun.load(Ordering::SeqCst) <= most, "{begun:?}");
+    assert_eq!(ended.load(Ordering::SeqCst), 0);
+    let_go(&gate);
+    while ended.load(Ordering::SeqCst) < count {
+        std::thread::yield_now();
+    }
+    runs(&bench, "app", 100);
+}
+
+#[test]
+fn a_task_that_hangs_is_killed_when_its_call_ends_and_the_executor_ends_without_it() {
+    struct Gone(std::sync::mpsc::Sender<()>);
+    impl Drop for Gone {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+    let bench = Bench::fair(1);
+    let gate: Arc<(Mutex<bool>, Condvar)> = Arc::default();
+    let (sender, gone) = channel();
+    let (held, hangs) = (Gone(sender), Arc::clone(&gate));
+    let (begin, begun) = channel();
+    let task = bench
+        .executor
+        .spawn(bench.group(100), Arc::default(), async move {
+            let _held = held;
+            let _ = begin.send(());
+            hang(&hangs);
+            std::future::pending::<()>().await;
+        })
+        .unwrap();
+    begun.recv_timeout(Duration::from_secs(10)).unwrap();
+    task.kill();
+    runs(&bench, "neighbour", 100);
+    assert!(gone.try_recv().is_err());
+    drop(bench);
+    let_go(&gate);
+    assert_eq!(gone.recv_timeout(Duration::from_secs(10)), Ok(()));
+}
+
+#[test]
+fn what_hangs_when_it_is_dropped_hangs_elsewhere() {
+    struct Slow(Arc<(Mutex<bool>, Condvar)>, std::sync::mpsc::Sender<()>);
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            let _ = self.1.send(());
+            hang(&self.0);
+            let _ = self.1.send(());
+        }
+    }
+    let bench = Bench::fair(1);
+    let gate: Arc<(Mutex<bool>, Condvar)> = Arc::default();
+    let (sender, events) = channel();
+    let slow = Slow(Arc::clone(&gate), sender);
+    let (begin, begun) = channel();
+    let waits = async move {
+        let _slow = slow;
+        let _ = begin.send(());
+        std::future::pending::<()>().await;
+    };
+    let task = bench.executor.spawn(bench.group(100), Arc::default(), waits).unwrap();
+    begun.recv_timeout(Duration::from_secs(10)).unwrap();
+    runs(&bench, "neighbour", 1);
+    // Returns although the drop does not.
+    task.kill();
+    events.recv_timeout(Duration::from_secs(10)).unwrap();
+    runs(&bench, "neighbour", 100);
+    let_go(&gate);
+    events.recv_timeout(Duration::from_secs(10)).unwrap();
+}
+
+#[test]
+fn who_waits_most_of_the_time_leaves_the_processor_to_others() {
+    let bench = Bench::fair(1);
+    let stop = Arc::new(AtomicBool::new(false));
+    let epoch = Arc::clone(&bench.epoch);
+    let (stopped, turns) = (Arc::clone(&stop), Arc::new(AtomicU64::new(0)));
+    let counted = Arc::clone(&turns);
+    // As one that syncs a file all the time.
+    let syncs = poll_fn(move |context| {
+        let seen = epoch.load(Ordering::SeqCst);
+        while epoch.load(Ordering::SeqCst) == seen && !stopped.load(Ordering::SeqCst) {
+            may_wait(|| std::thread::sleep(Duration::from_micros(300)));
+        }
+        counted.fetch_add(1, Ordering::SeqCst);
+        if stopped.load(Ordering::SeqCst) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    });
+    let share = || Share { weight: Weight::new(100).unwrap(), quota: None };
+    let waits = bench.executor.add_group("syncs", share()).unwrap();
+    let task = bench.executor.spawn(waits, Arc::default(), syncs).unwrap();
+    let (_hog, meter) = bench.hog(bench.group(100));
+    std::thread::sleep(Duration::from_millis(200));
+    let (used, turned, start) = (meter.used(), turns.load(Ordering::SeqCst), Instant::now());
+    std::thread::sleep(Duration::from_millis(500));
+    // Were the place held while the other waits, who is charged so little for that would have it nearly all the time.
+    let part = (meter.used() - used) as f64 / start.elapsed().as_nanos() as f64;
+    stop.store(true, Ordering::SeqCst);
+    drop(task);
+    assert!(turns.load(Ordering::SeqCst) > turned + 10);
+    assert!(part > 0.15, "{part}");
 }

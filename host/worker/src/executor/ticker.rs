@@ -1,4 +1,4 @@
-//! The end of a slice.
+//! The end of a slice, and looks after it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -15,7 +15,15 @@ const LINGER: Duration = Duration::from_millis(4);
 /// Makes running tasks give up their threads when their slices end. It sleeps while none runs.
 pub(super) struct Ticker {
     inner: Arc<Inner>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What follows from the end of a thread's slice.
+pub(super) struct Expired {
+    /// The running tasks are to give up their threads.
+    pub(super) yield_all: bool,
+    /// The thread is to be looked at again, after so long.
+    pub(super) again: Option<Duration>,
 }
 
 struct Inner {
@@ -31,10 +39,7 @@ struct Inner {
 }
 
 impl Ticker {
-    pub(super) fn start(
-        threads: usize,
-        yield_all: impl Fn() + Send + Sync + 'static,
-    ) -> std::io::Result<Self> {
+    pub(super) fn new(threads: usize, yield_all: impl Fn() + Send + Sync + 'static) -> Self {
         let inner = Arc::new(Inner {
             start: Instant::now(),
             deadlines: (0..threads).map(|_| AtomicU64::new(NONE)).collect(),
@@ -44,11 +49,15 @@ impl Ticker {
             stopping: AtomicBool::new(false),
             yield_all: Box::new(yield_all),
         });
-        let thread = {
-            let inner = Arc::clone(&inner);
-            std::thread::Builder::new().name("ticker".into()).spawn(move || inner.run())?
-        };
-        Ok(Self { inner, thread: Some(thread) })
+        Self { inner, thread: Mutex::default() }
+    }
+
+    /// Starts to tick. `expired` is asked about each thread whose slice is over.
+    pub(super) fn start(&self, expired: impl Fn(usize) -> Expired + Send + 'static) -> std::io::Result<()> {
+        let inner = Arc::clone(&self.inner);
+        let thread = std::thread::Builder::new().name("ticker".into()).spawn(move || inner.run(&expired))?;
+        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(())
     }
 
     /// The slice of this thread's task ends after `slice`.
@@ -79,7 +88,9 @@ impl Drop for Ticker {
     fn drop(&mut self) {
         self.inner.stopping.store(true, Ordering::SeqCst);
         self.inner.nudge();
-        if let Some(thread) = self.thread.take() {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // The last one to hold the executor may be the ticker itself, while it asks about a thread.
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
             let _ = thread.join();
         }
     }
@@ -100,19 +111,30 @@ impl Inner {
         self.deadlines.iter().map(|deadline| deadline.load(Ordering::SeqCst)).min().unwrap_or(NONE)
     }
 
-    fn run(&self) {
+    fn run(&self, expired: &impl Fn(usize) -> Expired) {
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let mut lingered = false;
         while !self.stopping.load(Ordering::SeqCst) {
             let now = self.now();
             let mut soonest = self.soonest();
             if soonest <= now {
-                for deadline in &self.deadlines {
-                    if deadline.load(Ordering::SeqCst) <= now {
-                        deadline.store(NONE, Ordering::SeqCst);
+                let mut yields = false;
+                for (thread, deadline) in self.deadlines.iter().enumerate() {
+                    let at = deadline.load(Ordering::SeqCst);
+                    if at > now {
+                        continue;
                     }
+                    let found = expired(thread);
+                    yields |= found.yield_all;
+                    let again = found.again.map_or(NONE, |again| {
+                        now.saturating_add(u64::try_from(again.as_nanos()).unwrap_or(NONE))
+                    });
+                    // Unless the thread has begun or ended a turn meanwhile.
+                    let _ = deadline.compare_exchange(at, again, Ordering::SeqCst, Ordering::SeqCst);
                 }
-                (self.yield_all)();
+                if yields {
+                    (self.yield_all)();
+                }
                 lingered = false;
                 continue;
             }

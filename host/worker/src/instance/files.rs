@@ -9,6 +9,7 @@ use qyvol_fs::Folder;
 use qyvol_launch::{BundleFiles, Show, Tree};
 use qyvol_protocol::worker::{MountFrom, Start};
 
+use crate::executor::may_wait;
 use crate::worker::Opened;
 
 /// Where secrets are found.
@@ -24,7 +25,7 @@ pub(super) fn tree<'a>(
     let open = |path: &Path| {
         Folder::open(path).map_err(|error| format!("cannot open the folder `{}`: {error}", path.display()))
     };
-    let mut tree = Tree::new(&start.limits, memory);
+    let mut tree = Tree::new(&start.limits, memory).around(|call| may_wait(call));
     if start.own_files {
         let files = Arc::new(BundleFiles::new(Arc::clone(&opened.bundle)));
         tree.packaged(files, None).map_err(text)?;
