@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: `qyvol` beside wasmtime, in alternating pairs; medians, and ratios ours / theirs.
 
+mod daemon;
 mod process;
 mod report;
 
@@ -19,7 +20,10 @@ const WASMTIME: &str = "48.";
 const PAIRS_MIN: usize = 30;
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    of: Option<Of>,
     /// The wasmtime to compare with; by default the one in `PATH`
     #[arg(long, value_name = "FILE")]
     wasmtime: Option<PathBuf>,
@@ -32,6 +36,12 @@ pub(crate) struct Options {
     /// Print one line of JSON in place of the table
     #[arg(long)]
     json: bool,
+}
+
+#[derive(clap::Subcommand)]
+enum Of {
+    /// Measure deployed apps: deploying, resting, talking, sharing, answering
+    Daemon(daemon::Options),
 }
 
 /// One guest under both runtimes, and what its lines mean.
@@ -66,15 +76,12 @@ const CONTESTS: [Contest; 4] = [
 
 /// Measures and prints.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if let Some(Of::Daemon(options)) = &options.of {
+        return daemon::run(options);
+    }
     let guests = build_guests()?;
-    let qyvol = match &options.qyvol {
-        Some(path) => path.clone(),
-        None => {
-            start(&mut cargo("build --locked --release -p qyvol"))?;
-            target_folder().join("release/qyvol")
-        }
-    };
-    let wasmtime = find_wasmtime(options)?;
+    let qyvol = release_build(options.qyvol.as_deref())?;
+    let wasmtime = find_wasmtime(options.wasmtime.as_deref())?;
     let scratch = tempfile::tempdir().context("make a folder to work in")?;
     let mut report = Report::new(options.pairs);
     for contest in &CONTESTS {
@@ -110,8 +117,17 @@ fn build_guests() -> Result<PathBuf> {
     Ok(target.join("wasm32-wasip1/release"))
 }
 
-fn find_wasmtime(options: &Options) -> Result<Option<PathBuf>> {
-    let Some(path) = options.wasmtime.clone().or_else(|| which("wasmtime")) else {
+/// The `qyvol` that was named, or a release build of this checkout.
+fn release_build(named: Option<&Path>) -> Result<PathBuf> {
+    if let Some(path) = named {
+        return Ok(std::path::absolute(path)?);
+    }
+    start(&mut cargo("build --locked --release -p qyvol"))?;
+    Ok(target_folder().join("release/qyvol"))
+}
+
+fn find_wasmtime(named: Option<&Path>) -> Result<Option<PathBuf>> {
+    let Some(path) = named.map(Path::to_path_buf).or_else(|| which("wasmtime")) else {
         eprintln!(
             "there is no `wasmtime` in `PATH`: its column is left out; \
              `cargo install wasmtime-cli --locked --version 48.0.8` brings it"

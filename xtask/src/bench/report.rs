@@ -6,22 +6,38 @@ use serde_json::json;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     Nanoseconds,
+    Microseconds,
     Milliseconds,
+    Seconds,
+    Kibibytes,
     Mebibytes,
+    PerSecond,
+    Percent,
+    /// A number without a unit.
+    Number,
 }
 
 impl Unit {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Nanoseconds => "ns",
+            Self::Microseconds => "µs",
             Self::Milliseconds => "ms",
+            Self::Seconds => "s",
+            Self::Kibibytes => "KiB",
             Self::Mebibytes => "MiB",
+            Self::PerSecond => "/s",
+            Self::Percent => "%",
+            Self::Number => "",
         }
     }
 
     /// For people: long times in milliseconds.
-    fn show(self, value: f64) -> String {
+    pub(crate) fn show(self, value: f64) -> String {
         match self {
+            Self::Number => format!("{value:.3}"),
+            Self::Percent => format!("{value:.2} %"),
+            Self::PerSecond => format!("{value:.0} /s"),
             Self::Nanoseconds if value >= 1e6 => Self::Milliseconds.show(value / 1e6),
             _ => format!("{value:.1} {}", self.name()),
         }
@@ -93,7 +109,7 @@ impl Row {
 }
 
 /// The value in the middle; of an even number of values, the mean of the two.
-fn median(values: &[f64]) -> Option<f64> {
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
