@@ -63,11 +63,18 @@ const RULES: &[Rule] = &[
         ours: &["qyv-vfs"],
         theirs: Theirs::AllBut(&["wasmtime", "wasmtime-wasi", "serde", "tokio"]),
     },
+    // The way out of apps, for every host of Linux. It knows grants, and neither manifests nor engines.
+    Rule {
+        name: "qyvol-net",
+        folder: "host/net",
+        ours: &["qyv-spec", "qyv-svc", "qyv-vfs", "qyv-wasi"],
+        theirs: Theirs::AllBut(&["wasmtime", "wasmtime-wasi", "clap", "miette"]),
+    },
     Rule {
         name: "qyvol-engine",
         folder: "host/engine",
         // Neither manifests nor disks: what a guest may touch is decided before.
-        ours: &["qyv-vfs", "qyv-wasi"],
+        ours: &["qyv-vfs", "qyv-wasi", "qyvol-net"],
         theirs: Theirs::AllBut(&["clap", "miette"]),
     },
     // What an app sees under `qyvol run` and in a worker.
@@ -104,6 +111,7 @@ const RULES: &[Rule] = &[
             "qyvol-engine",
             "qyvol-launch",
             "qyvol-logs",
+            "qyvol-net",
             "qyvol-protocol",
         ],
         theirs: Theirs::AllBut(ENGINES),
@@ -128,10 +136,12 @@ const RULES: &[Rule] = &[
         ours: &[
             "qyv-spec",
             "qyv-vfs",
+            "qyv-svc",
             "qyv-wasi",
             "qyvol-fs",
             "qyvol-engine",
             "qyvol-launch",
+            "qyvol-net",
             "qyvol-protocol",
             "qyvol-worker",
             "qyvold",

@@ -35,7 +35,7 @@ errors! {
     BUSY = 10,
     /// The connection was ended because its grant was revoked.
     CONNABORTED = 13,
-    /// The service is down or its backlog is full.
+    /// The service is down or its backlog is full; nobody listens at that port of the host outside.
     CONNREFUSED = 14,
     /// The peer died.
     CONNRESET = 15,
@@ -45,6 +45,8 @@ errors! {
     FAULT = 21,
     /// The file would become larger than the file system allows.
     FBIG = 22,
+    /// No way leads to the host outside.
+    HOSTUNREACH = 23,
     /// The name is not UTF-8.
     ILSEQ = 25,
     /// The wait was interrupted.
@@ -89,6 +91,8 @@ errors! {
     ROFS = 69,
     /// Not seekable.
     SPIPE = 70,
+    /// The host outside, or whoever answers for its name, took too long.
+    TIMEDOUT = 73,
     /// The two paths lie in different mounts.
     XDEV = 75,
     /// The path leaves its mount or its starting directory, or the descriptor lacks the right.

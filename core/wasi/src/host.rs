@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
 
 use qyv_vfs::{Error, Result};
 
@@ -123,12 +124,13 @@ pub trait Host {
     fn yield_now(&mut self);
 
     /// Whether the guest may dial this service, and whether it exists; without a port, any of its ports. Nothing is
-    /// dialled. `ACCES` when it was not granted, whether it exists or not; `NOENT` when nobody has that name.
+    /// dialled. A name with a colon is a host outside with its port, `db.example.org:5432` or `[2001:db8::1]:80`: whether
+    /// it exists is not asked. `ACCES` when it was not granted, whether it exists or not; `NOENT` when nobody has that name.
     fn service(&mut self, _name: &str, _port: Option<u16>) -> Result<()> {
         Err(Error::ACCES)
     }
 
-    /// The names of the services that the guest may dial, sorted, each once.
+    /// The names of the services that the guest may dial, and the hosts outside with their ports, sorted, each once.
     fn services(&mut self) -> Vec<String> {
         Vec::new()
     }
@@ -139,7 +141,7 @@ pub trait Host {
     }
 
     /// Dials a service. Errors as for [`service`](Self::service), and `CONNREFUSED` when it is down or its backlog is
-    /// full. A dial that takes time gives its socket at once; see [`connected`](Self::connected).
+    /// full; of a host outside also `NOENT` when its name has no address, `HOSTUNREACH` and `TIMEDOUT`. A dial that takes time gives its socket at once; see [`connected`](Self::connected).
     fn dial(&mut self, _name: &str, _port: Option<u16>, _direction: Direction) -> Result<Socket> {
         Err(Error::ACCES)
     }
@@ -149,6 +151,30 @@ pub trait Host {
     /// `AGAIN` too; after a failure they fail alike.
     fn connected(&mut self, _socket: Socket) -> Result<()> {
         Ok(())
+    }
+
+    /// Begins to look up a host outside. What it gives is waited for with [`connected`](Self::connected) and closed as a
+    /// connection that is being made. `ACCES` when the guest may connect to no port of it.
+    fn look_up(&mut self, _name: &str) -> Result<Socket> {
+        Err(Error::ACCES)
+    }
+
+    /// What a look-up found: addresses that the guest may connect to, at least one. `AGAIN` while it is under way, `NOENT`
+    /// when the name has none, `TIMEDOUT`, `ACCES` when it has none that the guest may connect to.
+    fn addresses(&mut self, _look_up: Socket) -> Result<Vec<IpAddr>> {
+        Err(Error::NOTSOCK)
+    }
+
+    /// Connects to an address outside that was granted by its number, or that a look-up of this guest found. Errors as for
+    /// [`dial`](Self::dial).
+    fn connect(&mut self, _address: SocketAddr) -> Result<Socket> {
+        Err(Error::ACCES)
+    }
+
+    /// After `ACCES` on a connection that was being made, or a look-up: what should have been granted, as
+    /// `tcp://127.0.0.1:80`, when it is not what was asked for.
+    fn missing(&mut self, _socket: Socket) -> Option<String> {
+        None
     }
 
     /// Takes a connection that waits at a listener. `AGAIN` when there is none.

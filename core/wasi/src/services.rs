@@ -6,7 +6,7 @@ use alloc::string::String;
 use qyv_vfs::{Budget, Charge, Error, OpenOptions, Result};
 
 use crate::abi::{self, FILESTAT_SIZE, filetype, rights};
-use crate::denial::Denials;
+use crate::denial::{Denials, Right};
 use crate::resume::{Dial, Resume};
 use crate::{Direction, Host, Process, Socket, Source};
 
@@ -87,9 +87,14 @@ fn entry<'a>(name: &'a str, within: Option<&'a str>) -> Option<Entry<'a>> {
 }
 
 impl Denials {
-    /// Records that a service may not be dialled. Always `ACCES`.
+    /// Records that a service, or a host outside, may not be dialled. Always `ACCES`.
     pub(crate) fn refuse_dial(&mut self, call: &'static str, name: &str) -> Error {
-        self.record(call, [PATH, "/", name].concat(), crate::Right::Dial(name.into()));
+        let right = if name.contains(':') {
+            Right::Connect(["tcp://", name].concat())
+        } else {
+            Right::Dial(name.into())
+        };
+        self.record(call, [PATH, "/", name].concat(), right);
         Error::ACCES
     }
 }
@@ -234,8 +239,11 @@ impl Process {
                 Ok(Opened::Dialling(socket))
             }
             Err(error) => {
+                let missing = host.missing(socket).filter(|_| error == Error::ACCES);
                 host.close(Source::Socket(socket));
-                self.told(name, Err(error))
+                let Some(missing) = missing else { return self.told(name, Err(error)) };
+                self.denials.record("path_open", [PATH, "/", name].concat(), Right::Connect(missing));
+                Err(error)
             }
         }
     }
