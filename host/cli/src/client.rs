@@ -47,8 +47,13 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client for the daemon at the usual socket. Nothing is connected yet.
+    /// A client for the daemon that was chosen. Nothing is connected yet.
     pub(crate) fn new() -> Result<Self> {
+        Self::local()
+    }
+
+    /// A client for the daemon of this user, on this host.
+    pub(crate) fn local() -> Result<Self> {
         let socket = crate::folders::socket()?;
         if socket.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
             let message =

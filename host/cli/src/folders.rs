@@ -33,6 +33,14 @@ pub(crate) fn data() -> Result<PathBuf> {
     folder(DATA_VARIABLE, "XDG_DATA_HOME", ".local/share").map(|(folder, _)| folder)
 }
 
+/// The manifests that the daemon deploys by itself: for root those of the whole host.
+pub(crate) fn manifests() -> Result<PathBuf> {
+    if env::var_os(CONFIG_VARIABLE).is_none_or(|path| path.is_empty()) && is_root() {
+        return Ok(PathBuf::from("/etc/qyvol.d"));
+    }
+    Ok(config()?.join("qyvol.d"))
+}
+
 /// What the daemon keeps: its state, bundles, volumes and logs. For root those of the whole host.
 pub(crate) fn state() -> Result<PathBuf> {
     if env::var_os(STATE_VARIABLE).is_none_or(|path| path.is_empty()) && is_root() {

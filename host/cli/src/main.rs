@@ -10,6 +10,7 @@ mod client;
 mod commands;
 mod failure;
 mod folders;
+mod followed;
 mod keys;
 mod look;
 mod output;

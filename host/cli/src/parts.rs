@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use qyvol_protocol::followed::FOLLOWED_ARGUMENT;
 use qyvol_protocol::worker::{PREPARE_ARGUMENT, WORKER_ARGUMENT};
 
 use crate::cli::COMPILE_ARGUMENT;
@@ -15,6 +16,7 @@ pub(crate) fn play() -> Option<ExitCode> {
     match first.as_str() {
         COMPILE_ARGUMENT => Some(qyvol_engine::compile::child::main(rest)),
         PREPARE_ARGUMENT => Some(qyvol_worker::prepare(rest, COMPILE_ARGUMENT)),
+        FOLLOWED_ARGUMENT => Some(crate::followed::main()),
         WORKER_ARGUMENT => Some(qyvol_worker::main(rest)),
         _ => None,
     }

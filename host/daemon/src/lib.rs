@@ -18,6 +18,7 @@ mod api;
 mod candidate;
 mod clock;
 mod fault;
+mod follow;
 mod host;
 mod listen;
 mod options;

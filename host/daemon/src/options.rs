@@ -18,6 +18,8 @@ pub struct Options {
     pub policies: Vec<PathBuf>,
     /// The identity that opens secrets, outside the state.
     pub identity: PathBuf,
+    /// The folder whose manifests are deployed; it need not be there.
+    pub manifests: PathBuf,
     /// The most time that compiling one program may take.
     pub compile_timeout: Duration,
 }

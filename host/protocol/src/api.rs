@@ -117,6 +117,10 @@ pub struct DeployApp {
     /// Accept a bundle that nobody signed. Always so for a manifest that is run in place.
     #[serde(default)]
     pub allow_unsigned: bool,
+    /// The file that it was made of, absolute. Kept when it lies in the folder that the daemon follows: the app is then
+    /// that file's, changes with it and goes with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
 }
 
 /// A folder of the host that the operator shows to an app.
@@ -202,6 +206,9 @@ pub struct AppDetail {
     pub directories: Vec<Directory>,
     /// Variables that were given at deploy; the values of secrets are never among them.
     pub env: BTreeMap<String, String>,
+    /// The file of the followed folder that it stands for.
+    #[serde(default)]
+    pub followed: Option<String>,
     /// What it is known for that differs from what it asks for, a sentence each: `scheduler.mode: ai runs as fixed`.
     pub notes: Vec<String>,
     /// Its instances.
@@ -298,7 +305,7 @@ pub struct Event {
     pub id: u64,
     /// When.
     pub time: u64,
-    /// What: `deployed`, `state`, `removed`, `scaled`, `worker`, `daemon`.
+    /// What: `deployed`, `state`, `removed`, `scaled`, `worker`, `daemon`, `manifest`.
     pub kind: String,
     /// The app that it is about.
     #[schemars(with = "Option<String>")]
@@ -309,6 +316,35 @@ pub struct Event {
     pub state: Option<String>,
     /// The same for people.
     pub message: String,
+}
+
+/// `GET /v1/manifests`: the folder whose manifests the daemon deploys by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Manifests {
+    /// The folder.
+    pub folder: String,
+    /// Why the folder as a whole is not followed now.
+    pub problem: Option<String>,
+    /// Its files, in the order of their names.
+    pub files: Vec<ManifestFile>,
+}
+
+/// One file of the followed folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestFile {
+    /// The file.
+    pub file: String,
+    /// The app that it stands for, when it could be read.
+    #[schemars(with = "Option<String>")]
+    pub app: Option<Name>,
+    /// Why it is not deployed as it stands.
+    pub problem: Option<String>,
+    /// How to mend that.
+    pub hint: Option<String>,
+    /// When it was last tried, or when it changed last.
+    pub time: u64,
 }
 
 /// One row of `GET /v1/usage`.

@@ -1,5 +1,5 @@
-//! What the daemon says to its workers ([`worker`]) and to its clients ([`api`]), and how messages with file descriptors
-//! go over a Unix socket ([`channel`]).
+//! What the daemon says to its workers ([`worker`]), to its clients ([`api`]) and to the process that deploys the folder it
+//! follows ([`followed`]), and how messages with file descriptors go over a Unix socket ([`channel`]).
 //!
 //! It is **not** the place of any behaviour: both sides of each conversation take their types from here, so that they
 //! cannot differ, and each conversation begins with its version.
@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod channel;
+pub mod followed;
 pub mod instance;
 pub mod worker;
 

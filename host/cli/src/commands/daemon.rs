@@ -1,9 +1,11 @@
 //! `qyvol daemon`: the process that looks after deployed apps.
 
+pub(crate) mod manifests;
 mod run;
 pub(crate) mod start;
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -37,12 +39,19 @@ pub(crate) struct Daemon {
 enum Action {
     /// Be the daemon: stay in the foreground until it is told to stop
     #[command(after_help = "Examples:
-  qyvol daemon run                  as a service manager starts it; it says what goes wrong on standard error")]
-    Run,
+  qyvol daemon run                  as a service manager starts it; it says what goes wrong on standard error
+  qyvol daemon run --manifests /srv/apps")]
+    Run(Settings),
     /// Start the daemon in the background, unless it runs
     #[command(after_help = "Examples:
-  qyvol daemon start")]
-    Start(Format),
+  qyvol daemon start
+  qyvol daemon start --manifests ~/apps")]
+    Start {
+        #[command(flatten)]
+        settings: Settings,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Stop the daemon
     #[command(after_help = "Examples:
   qyvol daemon stop
@@ -59,6 +68,15 @@ enum Action {
     Status(Format),
 }
 
+/// What the daemon is told at its start.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Settings {
+    /// The folder whose manifests and bundles are deployed, and followed [default: /etc/qyvol.d for root,
+    /// `~/.config/qyvol/qyvol.d` else]
+    #[arg(long, value_name = "DIR")]
+    manifests: Option<PathBuf>,
+}
+
 #[derive(Clone, Copy, Debug, Args)]
 struct Format {
     /// Report as one line of JSON
@@ -70,21 +88,21 @@ impl Daemon {
     pub(crate) fn execute(&self) -> Result<ExitCode> {
         let client = Client::new()?;
         match &self.action {
-            Action::Run => run::run(),
-            Action::Start(format) => start(&client, *format),
+            Action::Run(settings) => run::run(settings),
+            Action::Start { settings, format } => start(&client, settings, *format),
             Action::Stop { apps } => stop(&client, *apps),
             Action::Status(format) => status(&client, *format),
         }
     }
 }
 
-fn start(client: &Client, format: Format) -> Result<ExitCode> {
+fn start(client: &Client, settings: &Settings, format: Format) -> Result<ExitCode> {
     let info = match client.running()? {
         Some(info) => {
             output::note(&format!("the daemon runs already, as process {}", info.pid));
             info
         }
-        None => start::start(client)?,
+        None => start::start(client, settings)?,
     };
     if format.json {
         output::json(&json!({ "daemon_start": 1, "daemon": info }))?;
@@ -118,14 +136,19 @@ fn stop(client: &Client, apps: bool) -> Result<ExitCode> {
 fn status(client: &Client, format: Format) -> Result<ExitCode> {
     let info = client.running()?;
     let log = start::log_file()?;
+    let manifests = info.as_ref().map(|_| manifests::all(client)).transpose()?.flatten();
     if format.json {
         let (socket, running) = (client.socket(), info.is_some());
         output::json(&json!({
             "daemon_status": 1, "running": running, "socket": socket, "log": log, "daemon": info,
+            "manifests": manifests,
         }))?;
     } else {
         match &info {
-            Some(info) => output::data(&about(info, client, times::now()))?,
+            Some(info) => {
+                let followed = manifests.as_ref().map(manifests::about).unwrap_or_default();
+                output::data(&(about(info, client, times::now()) + &followed))?;
+            }
             None => output::data(&format!("no daemon runs\nsocket   {}\n", client.socket().display()))?,
         }
         output::data(&format!("log      {}\n", log.display()))?;

@@ -1,7 +1,7 @@
 //! `qyvol deploy`.
 
 mod ask;
-mod image;
+pub(crate) mod image;
 mod request;
 mod watch;
 
@@ -120,12 +120,7 @@ impl Deploy {
 
     /// Uploads what the daemon has not, deploys everything at once, and waits for it.
     fn deploy(&self, client: &Client, images: &[Image]) -> Result<Outcome> {
-        for image in images {
-            let path = format!("/v1/blobs/{}", image.hash);
-            if !client.has(&path)? {
-                client.put_file(&path, image.file()?, image.bytes)?;
-            }
-        }
+        images.iter().try_for_each(|image| image.upload(client))?;
         let deployed: Deployed = match client.post("/v1/deploy", &self.request(images, Vec::new())?) {
             Err(failure) if failure.code == Code::Refused => {
                 // What is missing may be a matter of a question.

@@ -7,6 +7,7 @@ use qyvol_protocol::api::AppSummary;
 use serde_json::json;
 
 use crate::client::Client;
+use crate::commands::daemon::manifests;
 use crate::failure::Result;
 use crate::output;
 use crate::table::{Cell, Table};
@@ -29,12 +30,21 @@ pub(crate) struct Ps {
 
 impl Ps {
     pub(crate) fn execute(&self) -> Result<ExitCode> {
-        let mut apps: Vec<AppSummary> = Client::new()?.get("/v1/apps")?;
+        let client = Client::new()?;
+        let mut apps: Vec<AppSummary> = client.get("/v1/apps")?;
         apps.retain(|app| self.all || !matches!(app.state.as_str(), "done" | "stopped"));
         if self.json {
             output::json(&json!({ "ps": 1, "apps": apps }))?;
         } else {
             output::table(&table(&apps, times::now()))?;
+            if let Some(manifests) = manifests::all(&client)?
+                && manifests::problems(&manifests) > 0
+            {
+                output::note(&format!(
+                    "something in `{}` is not deployed; `qyvol daemon status` tells why",
+                    manifests.folder
+                ));
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -3,5 +3,6 @@
 mod bench;
 mod crash;
 mod life;
+mod manifests;
 #[path = "../sandbox/mod.rs"]
 mod sandbox;

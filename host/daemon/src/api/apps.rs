@@ -14,6 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::{Context, blocking, input};
 use crate::candidate;
 use crate::fault::Fault;
+use crate::follow;
 use crate::overseer::Overseer;
 use crate::sources::Sources;
 
@@ -29,7 +30,11 @@ async fn deploy_all(context: &Context, apps: Vec<DeployApp>, force: bool) -> Res
     let opened = context.opened.clone();
     let read = move || {
         let sources = Sources::read(&opened.options)?;
-        let read = |request| candidate::read(&opened.blobs, &sources.trust, request);
+        let read = |mut request: DeployApp| {
+            let file = request.manifest.take();
+            request.manifest = file.and_then(|file| follow::file_within(&opened.options.manifests, &file));
+            candidate::read(&opened.blobs, &sources.trust, request)
+        };
         let candidates = apps.into_iter().map(read).collect::<Result<Vec<_>, Fault>>()?;
         Ok((candidates, sources))
     };

@@ -5,6 +5,7 @@ mod blobs;
 mod events;
 mod input;
 mod logs;
+mod manifests;
 mod metrics;
 mod openapi;
 mod rest;
@@ -23,6 +24,7 @@ use qyvold_store::Volumes;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::fault::{Fault, Kind};
+use crate::follow::Followed;
 use crate::overseer::{Handle, Opened};
 
 /// The most logs and events that are followed at once.
@@ -38,6 +40,7 @@ pub(crate) struct Context {
     pub(crate) handle: Handle,
     pub(crate) volumes: Arc<Volumes>,
     pub(crate) streams: Arc<Semaphore>,
+    pub(crate) followed: Followed,
 }
 
 /// The API, being served.
@@ -56,9 +59,15 @@ impl Server {
 }
 
 /// Serves the API on `listener`.
-pub(crate) fn serve(listener: UnixListener, opened: Opened, handle: Handle) -> Result<Server, String> {
+pub(crate) fn serve(
+    listener: UnixListener,
+    opened: Opened,
+    handle: Handle,
+    followed: Followed,
+) -> Result<Server, String> {
     let volumes = Arc::new(Volumes::open(&opened.options.state).map_err(|error| error.to_string())?);
-    let context = Context { opened, handle, volumes, streams: Arc::new(Semaphore::new(STREAMS_MAX)) };
+    let context =
+        Context { opened, handle, volumes, streams: Arc::new(Semaphore::new(STREAMS_MAX)), followed };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start the API: {error}"))?;
     listener.set_nonblocking(true).map_err(|error| error.to_string())?;

@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::routing::{self, MethodRouter};
 use qyvol_protocol::api::{
-    AppDetail, AppSummary, DeployRequest, Deployed, Event, Image, Info, LogLine, NetService, Pruned,
-    Rollback, Scale, SecretInfo, UsageRow, Volume,
+    AppDetail, AppSummary, DeployRequest, Deployed, Event, Image, Info, LogLine, Manifests, NetService,
+    Pruned, Rollback, Scale, SecretInfo, UsageRow, Volume,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{Context, apps, blobs, events, logs, metrics, openapi, rest};
+use super::{Context, apps, blobs, events, logs, manifests, metrics, openapi, rest};
 
 /// Makes the schema of a type.
 pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -140,6 +140,14 @@ pub(crate) fn routes() -> Vec<Route> {
                 || routing::get(events::follow),
             )
         },
+        route(
+            "get",
+            "/v1/manifests",
+            "The folder whose manifests the daemon deploys by itself, and what is wrong with them",
+            none,
+            of::<Manifests>(),
+            || routing::get(manifests::manifests),
+        ),
         route("get", "/v1/usage", "What each instance uses", none, of::<Vec<UsageRow>>(), || {
             routing::get(rest::usage)
         }),

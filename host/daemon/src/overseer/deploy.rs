@@ -10,7 +10,7 @@ use qyvol_protocol::worker::ToWorker;
 use qyvold_store::RevisionRecord;
 
 use super::Overseer;
-use super::run::Revision;
+use super::run::{AppEntry, Revision};
 use crate::admit::{Before, Scene, admit, capabilities, check_services};
 use crate::candidate::Candidate;
 use crate::clock::wall_ms;
@@ -43,8 +43,12 @@ impl Overseer {
         let others: Vec<&App> = others.filter_map(|(_, entry)| Some(&entry.current()?.app)).collect();
         check_services(&new, &others)?;
         check_listens(&new, &others)?;
-        let services: Vec<Name> =
-            new.iter().flat_map(|app| app.services.iter().map(|service| service.name.clone())).collect();
+        // The folder that is followed is one deployment, whenever its files come.
+        let followed = candidates.iter().all(|candidate| candidate.request.manifest.is_some());
+        let beside = self.apps.values().filter(|_| followed).filter_map(AppEntry::current);
+        let beside = beside.filter(|revision| revision.request.manifest.is_some()).map(|other| &other.app);
+        let offered = new.iter().copied().chain(beside).flat_map(|app| &app.services);
+        let services: Vec<Name> = offered.map(|service| service.name.clone()).collect();
         let event = self.store.last_event()?;
         let admissions: Vec<Admission> = candidates
             .into_iter()

@@ -71,6 +71,16 @@ impl Overseer {
         }
     }
 
+    /// An event about a file of the folder that is followed, or about the folder when there is no file.
+    pub(crate) fn tell_of_manifest(&mut self, file: &str, app: Option<&Name>, message: &str) {
+        let message = if file.is_empty() { message.to_owned() } else { format!("`{file}`: {message}") };
+        eprintln!("qyvold: {message}");
+        self.tell_later("manifest", None, None, message);
+        if let Some(event) = self.news.last_mut() {
+            event.app = app.cloned();
+        }
+    }
+
     /// Tells those who follow. Only what is stored is told: a number that somebody has seen stays what it was.
     pub(super) fn tell(&self, events: Vec<Event>) {
         for event in events {

@@ -1,16 +1,20 @@
 //! What clients are shown.
 
+use std::path::Path;
+
 use qyv_spec::service::Name;
-use qyv_supervise::{SlotStatus, State, Status};
+use qyv_supervise::{Desired, SlotStatus, State, Status};
 use qyvol_protocol::InstanceId;
 use qyvol_protocol::api::{
     AppDetail, AppSummary, Info, InstanceDetail, NetService, Revision as ApiRevision, WorkerInfo,
 };
+use qyvol_protocol::followed::Placed;
 use qyvold_store::Store;
 
 use super::Overseer;
 use super::run::{AppEntry, Run};
 use crate::fault::Fault;
+use crate::follow::PlacedApp;
 use crate::workers::table::{Purpose, Worker};
 
 impl Overseer {
@@ -88,6 +92,7 @@ impl Overseer {
             grants: request.grants,
             directories: request.directories,
             env: request.env,
+            followed: request.manifest,
             notes: notes(&status),
             instances,
             revisions: revisions(&self.store, name)?,
@@ -152,6 +157,19 @@ impl Overseer {
             }
         }
         list
+    }
+
+    /// The apps that stand for files of the folder `place`, but for those that are about to go.
+    pub(crate) fn placed(&self, place: &Path) -> Vec<PlacedApp> {
+        let placed = |(name, entry): (&Name, &AppEntry)| {
+            let revision = entry.current()?;
+            let file = revision.request.manifest.clone()?;
+            let stays = self.supervisor.record(name)?.desired != Desired::Removed;
+            let within = stays && Path::new(&file).parent() == Some(place);
+            let placed = Placed { file, image: revision.request.bundle };
+            within.then(|| PlacedApp { app: name.clone(), placed, deployed: entry.deployed })
+        };
+        self.apps.iter().filter_map(placed).collect()
     }
 
     /// The apps that are handed a secret.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::Settings;
 use crate::failure::{Failure, Result};
 use crate::folders;
 use crate::run::grants::HOST_POLICY;
@@ -12,14 +13,16 @@ use crate::run::grants::HOST_POLICY;
 const COMPILE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Looks after apps until it is told to end.
-pub(crate) fn run() -> Result<ExitCode> {
+pub(crate) fn run(settings: &Settings) -> Result<ExitCode> {
     let config = absolute(&folders::config()?)?;
+    let manifests = settings.manifests.clone().map_or_else(folders::manifests, Ok)?;
     let options = qyvold::Options {
         state: absolute(&folders::state()?)?,
         runtime: absolute(&folders::runtime()?)?,
         cache: absolute(&folders::cache()?)?,
         trust: config.join("trust"),
         policies: vec![PathBuf::from(HOST_POLICY), config.join("policy.yaml")],
+        manifests: absolute(&manifests)?,
         identity: config.join("secrets.identity"),
         compile_timeout: COMPILE_TIMEOUT,
     };

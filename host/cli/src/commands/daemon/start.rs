@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use qyvol_protocol::api::Info;
 
+use super::Settings;
 use crate::client::Client;
 use crate::failure::{Failure, Result};
 use crate::{folders, output};
@@ -35,12 +36,12 @@ pub(crate) fn log_file() -> Result<PathBuf> {
 pub(crate) fn ensure(client: &Client) -> Result<()> {
     match client.running()? {
         Some(_) => Ok(()),
-        None => start(client).map(drop),
+        None => start(client, &Settings::default()).map(drop),
     }
 }
 
 /// Starts the daemon as a process of its own session and waits until it answers.
-pub(crate) fn start(client: &Client) -> Result<Info> {
+pub(crate) fn start(client: &Client, settings: &Settings) -> Result<Info> {
     let log = log_file()?;
     let folder = folders::state()?;
     DirBuilder::new()
@@ -62,9 +63,15 @@ pub(crate) fn start(client: &Client) -> Result<Info> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::own(format!("cannot find this program's own file: {error}")))?;
     let mut command = Command::new(&program);
+    command.args(["daemon", "run"]);
+    // Its folder is another one.
+    if let Some(folder) = &settings.manifests {
+        let folder = std::path::absolute(folder).map_err(|error| Failure::at_path("find", folder, &error))?;
+        command.arg("--manifests").arg(folder);
+    }
     let errors = output.try_clone().map_err(Failure::own)?;
     // Its folder is the root: it holds nobody's mount.
-    command.args(["daemon", "run"]).current_dir("/").stdin(Stdio::null()).stdout(output).stderr(errors);
+    command.current_dir("/").stdin(Stdio::null()).stdout(output).stderr(errors);
     // SAFETY: between fork and exec only async-signal-safe calls are allowed, and `setsid` is one; it allocates nothing.
     // It cannot fail there, where the process leads no group yet.
     unsafe { command.pre_exec(|| rustix::process::setsid().map(drop).map_err(Into::into)) };

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use qyv_spec::App;
 use qyv_spec::app::Hash;
 
+use crate::client::Client;
 use crate::failure::{Failure, Result};
 use crate::packing::Packing;
 use crate::target::{self, Accept, Found, bundle, folder};
@@ -16,10 +17,12 @@ pub(crate) struct Image {
     pub(crate) app: App,
     /// The hash of the whole file.
     pub(crate) hash: Hash,
-    pub(crate) bytes: u64,
+    bytes: u64,
     file: File,
     /// For a manifest in place, its folder, absolute.
     pub(crate) folder: Option<String>,
+    /// The manifest or bundle, absolute, when it is a file of this host.
+    pub(crate) manifest: Option<String>,
     /// Whether a bundle came from elsewhere, so that a signature must vouch for it.
     pub(crate) foreign: bool,
     /// The files and folders whose change may change the app.
@@ -47,7 +50,8 @@ pub(crate) fn all(paths: &[PathBuf]) -> Result<Vec<Image>> {
     Ok(images)
 }
 
-fn image(path: &Path) -> Result<Image> {
+/// The app of one path.
+pub(crate) fn image(path: &Path) -> Result<Image> {
     match target::find(path)? {
         Found::Manifest(manifest) => of_manifest(&manifest),
         Found::Bundle => of_bundle(path),
@@ -70,7 +74,7 @@ fn of_manifest(manifest: &Path) -> Result<Image> {
     let folder = root.into_os_string().into_string();
     let folder =
         folder.map_err(|root| Failure::refused(format!("`{}` is not UTF-8", Path::new(&root).display())))?;
-    packed(&packing, Some(folder), watched)
+    Ok(Image { manifest: absolute(manifest), ..packed(&packing, Some(folder), watched)? })
 }
 
 fn of_module(path: &Path) -> Result<Image> {
@@ -82,8 +86,13 @@ fn of_module(path: &Path) -> Result<Image> {
 fn of_bundle(path: &Path) -> Result<Image> {
     let app = bundle::read(path)?.app;
     let file = File::open(path).map_err(|error| Failure::at_path("open", path, &error))?;
-    sealed(app, file, None, true, vec![path.to_owned()])
-        .map_err(|error| Failure::at_path("read", path, &error))
+    let image = sealed(app, file, None, true, vec![path.to_owned()]);
+    let image = image.map_err(|error| Failure::at_path("read", path, &error))?;
+    Ok(Image { manifest: absolute(path), ..image })
+}
+
+fn absolute(path: &Path) -> Option<String> {
+    std::path::absolute(path).ok()?.into_os_string().into_string().ok()
 }
 
 /// Writes the bundle of an app to a file without a name.
@@ -104,12 +113,19 @@ fn sealed(
     file.seek(SeekFrom::Start(0))?;
     let mut hasher = blake3::Hasher::new();
     let bytes = hasher.update_reader(&file)?.count();
-    Ok(Image { app, hash: Hash(*hasher.finalize().as_bytes()), bytes, file, folder, foreign, watched })
+    let hash = Hash(*hasher.finalize().as_bytes());
+    Ok(Image { app, hash, bytes, file, folder, manifest: None, foreign, watched })
 }
 
 impl Image {
+    /// Sends the bundle, unless the daemon has it.
+    pub(crate) fn upload(&self, client: &Client) -> Result<()> {
+        let path = format!("/v1/blobs/{}", self.hash);
+        if client.has(&path)? { Ok(()) } else { client.put_file(&path, self.file()?, self.bytes) }
+    }
+
     /// The file, from its start.
-    pub(crate) fn file(&self) -> Result<File> {
+    fn file(&self) -> Result<File> {
         let mut file = self.file.try_clone().map_err(Failure::own)?;
         file.seek(SeekFrom::Start(0)).map_err(Failure::own)?;
         Ok(file)

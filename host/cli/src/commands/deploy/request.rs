@@ -40,6 +40,7 @@ impl Deploy {
                     replicas: self.replicas,
                     // What lies open on this host needs no one to vouch for it.
                     allow_unsigned: self.allow_unsigned || !image.foreign,
+                    manifest: image.manifest.clone(),
                 }
             })
             .collect();

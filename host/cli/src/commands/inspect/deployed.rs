@@ -69,6 +69,9 @@ fn text(detail: &AppDetail, info: &Info, now: u64) -> String {
         format!("dir {}::{}{only}", directory.host, directory.guest)
     });
     let variables = detail.env.iter().map(|(name, value)| format!("env {name}={value}"));
+    if let Some(file) = &detail.followed {
+        let _ = writeln!(text, "follows   {file}: changes with it, and goes with it");
+    }
     section(&mut text, "granted at deploy", granted.chain(bound).chain(shown).chain(variables));
     section(&mut text, "instances", detail.instances.iter().flat_map(|one| instance(one, info, now)));
     let revisions = detail.revisions.iter().map(|revision| {
