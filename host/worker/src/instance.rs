@@ -1,7 +1,7 @@
 //! One instance, from its start to its end.
 
 mod ending;
-mod files;
+pub(crate) mod files;
 mod setup;
 
 use std::future::Future;
@@ -26,7 +26,8 @@ use qyvol_protocol::worker::{Exited, FromWorker, Running, Start, Used};
 pub(crate) use self::ending::Why;
 use crate::executor::{Meter, Task};
 use crate::guest::GuestHost;
-use crate::worker::{Opened, Worker};
+use crate::http::{self, Server};
+use crate::worker::{Code, Opened, Worker};
 
 /// An instance that runs.
 pub(crate) struct Instance {
@@ -42,6 +43,8 @@ pub(crate) struct Instance {
     listeners: Vec<(Name, ListenerId)>,
     /// The first address that it listens on.
     address: Option<String>,
+    /// What answers its requests, when its program is a handler.
+    server: Option<Arc<Server>>,
     /// [`Why`] it is ended from outside; the first reason counts.
     why: AtomicU8,
 }
@@ -76,14 +79,13 @@ impl Instance {
         if worker.instance(&start.instance).is_some() {
             return Err(format!("`{}` runs already", start.instance).into());
         }
-        let program = worker.program(start.module.0)?.ok_or(NotStarted::NotCompiled)?;
+        let program = match worker.code(start.kind, start.module.0)?.ok_or(NotStarted::NotCompiled)? {
+            Code::Program(program) => program,
+            Code::Handler(handler) => return Ok(http::begin(worker, start, sockets, handler)?),
+        };
         let opened = worker.bundle(&start.bundle)?;
         let (memory, meter) = (Budget::new(start.limits.memory), Arc::new(Meter::default()));
-        let log = worker.logs.open(LogOptions {
-            path: start.log.clone(),
-            bytes: start.limits.log,
-            generation: start.instance.generation,
-        });
+        let log = log(worker, start);
         let group = worker
             .executor
             .add_group(start.instance.app.as_str(), share(start))
@@ -108,6 +110,7 @@ impl Instance {
             log,
             listeners: start.services.iter().map(|service| service.name.clone()).zip(listeners).collect(),
             address: start.listen.first().cloned(),
+            server: None,
             why: AtomicU8::new(0),
         });
         if !worker.add(Arc::clone(&instance)) {
@@ -131,8 +134,38 @@ impl Instance {
         Ok(instance)
     }
 
+    /// One whose requests are answered by `server`.
+    pub(crate) fn serving(
+        start: &Start,
+        group: GroupId,
+        meter: Arc<Meter>,
+        memory: Budget,
+        log: LogStream,
+        server: Arc<Server>,
+    ) -> Self {
+        Self {
+            id: start.instance.clone(),
+            revision: start.revision,
+            started: Instant::now(),
+            group,
+            task: Mutex::default(),
+            meter,
+            memory,
+            log,
+            listeners: Vec::new(),
+            address: start.listen.first().cloned(),
+            server: Some(server),
+            why: AtomicU8::new(0),
+        }
+    }
+
     /// Asks it to stop: it serves no more. What cannot notice that is ended at once.
     pub(crate) fn stop(&self, worker: &Worker) {
+        if let Some(server) = &self.server {
+            let _ = self.why.compare_exchange(0, Why::Stopped as u8, Ordering::AcqRel, Ordering::Acquire);
+            server.drain();
+            return;
+        }
         if self.listeners.is_empty() {
             self.end(Why::Stopped);
             return;
@@ -148,6 +181,11 @@ impl Instance {
         self.listeners.iter().find(|(name, _)| name == service).map(|(_, listener)| *listener)
     }
 
+    /// What answers its requests, when its program is a handler.
+    pub(crate) fn server(&self) -> Option<&Arc<Server>> {
+        self.server.as_ref()
+    }
+
     /// The first address that it listens on, as in its manifest.
     pub(crate) fn address(&self) -> Option<&str> {
         self.address.as_deref()
@@ -160,6 +198,32 @@ impl Instance {
         if let Some(task) = task {
             task.kill();
         }
+        if let Some(server) = &self.server {
+            server.kill();
+        }
+    }
+
+    /// Takes it out of its worker, and tells how it ended: by itself, or else as [`Why`] says.
+    pub(crate) fn tell_end(
+        &self,
+        worker: &Worker,
+        ended: Option<&qyvol_engine::Result<SharedEnd>>,
+        denials: &[Denial],
+    ) {
+        self.log.finish();
+        stop_serving(worker, &self.id, !self.listeners.is_empty());
+        worker.executor.remove_group(self.group);
+        let (cause, code, message) = ending::describe(ended, self.why.load(Ordering::Acquire));
+        let (denials, used) = (denials.iter().map(ending::denial).collect(), self.used());
+        worker.remove(&self.id);
+        worker.reporter.tell(FromWorker::Exited(Box::new(Exited {
+            instance: self.id.clone(),
+            cause: cause.into(),
+            code,
+            message,
+            denials,
+            used,
+        })));
     }
 
     /// For the welcome. An instance is ready when it runs: it has listened from its beginning.
@@ -181,7 +245,7 @@ impl Instance {
             connections: 0,
             log_bytes: log.bytes,
             log_dropped: log.dropped,
-            requests: 0,
+            requests: self.server.as_ref().map_or(0, |server| server.requests()),
         }
     }
 }
@@ -192,7 +256,17 @@ fn stop_serving(worker: &Worker, id: &InstanceId, serves: bool) {
     }
 }
 
-fn share(start: &Start) -> Share {
+/// Where what an instance prints goes.
+pub(crate) fn log(worker: &Worker, start: &Start) -> LogStream {
+    worker.logs.open(LogOptions {
+        path: start.log.clone(),
+        bytes: start.limits.log,
+        generation: start.instance.generation,
+    })
+}
+
+/// What an instance gets of the processors, against others.
+pub(crate) fn share(start: &Start) -> Share {
     Share {
         weight: Weight::new(start.weight).unwrap_or_default(),
         quota: start.limits.cpu_milli.and_then(Quota::thousandths),
@@ -231,23 +305,7 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        let Self { worker, instance, denials, ended } = self;
-        instance.log.finish();
-        stop_serving(worker, &instance.id, !instance.listeners.is_empty());
-        worker.executor.remove_group(instance.group);
-        let (cause, code, message) = ending::describe(ended.as_ref(), instance.why.load(Ordering::Acquire));
-        let denials = denials.lock().unwrap_or_else(PoisonError::into_inner);
-        let denials = denials.iter().map(ending::denial).collect();
-        let used = instance.used();
-        worker.remove(&instance.id);
-        let instance = instance.id.clone();
-        worker.reporter.tell(FromWorker::Exited(Box::new(Exited {
-            instance,
-            cause: cause.into(),
-            code,
-            message,
-            denials,
-            used,
-        })));
+        let denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
+        self.instance.tell_end(&self.worker, self.ended.as_ref(), &denials);
     }
 }

@@ -17,6 +17,7 @@ mod arguments;
 mod control;
 mod executor;
 mod guest;
+mod http;
 mod instance;
 mod prepare;
 mod probe;

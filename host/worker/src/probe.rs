@@ -26,6 +26,8 @@ pub(crate) async fn probe(
 ) -> Result<(), String> {
     let tried = async {
         match what {
+            // The instance itself: another one may share its socket.
+            Probe::Http(path) if let Some(server) = instance.server() => server.probe(path.as_str()).await,
             Probe::Http(path) => http(instance.address(), path.as_str()).await,
             Probe::Service(name) => {
                 let listener =

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use qyv_sched::FairQueue;
 use qyv_spec::App;
 use qyv_spec::bundle::Bundle;
-use qyvol_engine::shared::{Shared, SharedProgram};
-use qyvol_engine::{Cache, Settings};
+use qyv_spec::manifest::Kind;
+use qyvol_engine::shared::{Shared, SharedHandler, SharedProgram};
+use qyvol_engine::{Cache, Error, Settings};
 use qyvol_logs::LogWriter;
 use qyvol_protocol::InstanceId;
 use qyvol_protocol::worker::{Running, Used, Wall};
@@ -28,6 +29,14 @@ pub(crate) struct Opened {
     pub(crate) app: App,
 }
 
+/// What an instance runs.
+pub(crate) enum Code {
+    /// A program, from its start to its end.
+    Program(Arc<SharedProgram<GuestHost>>),
+    /// A handler, for each request.
+    Handler(Arc<SharedHandler<GuestHost>>),
+}
+
 /// Everything that instances share.
 pub(crate) struct Worker {
     pub(crate) name: String,
@@ -40,6 +49,7 @@ pub(crate) struct Worker {
     instances: Mutex<BTreeMap<InstanceId, Arc<Instance>>>,
     /// Kept while an instance of them runs.
     programs: Mutex<HashMap<[u8; 32], Weak<SharedProgram<GuestHost>>>>,
+    handlers: Mutex<HashMap<[u8; 32], Weak<SharedHandler<GuestHost>>>>,
     bundles: Mutex<HashMap<PathBuf, Weak<Opened>>>,
     /// Dropped before the reactor, which tasks may still wake from.
     pub(crate) executor: Executor,
@@ -80,9 +90,36 @@ impl Worker {
             cache,
             instances: Mutex::default(),
             programs: Mutex::default(),
+            handlers: Mutex::default(),
             bundles: Mutex::default(),
             executor,
             reactor,
+        }))
+    }
+
+    /// What an app of this kind runs of these portable bytes; `None` when it is not compiled.
+    pub(crate) fn code(&self, kind: Kind, hash: [u8; 32]) -> Result<Option<Code>, String> {
+        if kind == Kind::Http {
+            match self.handler(hash) {
+                Ok(handler) => return Ok(handler.map(Code::Handler)),
+                // It serves its sockets itself.
+                Err(Error::NoHandler) => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(self.program(hash)?.map(Code::Program))
+    }
+
+    fn handler(&self, hash: [u8; 32]) -> qyvol_engine::Result<Option<Arc<SharedHandler<GuestHost>>>> {
+        if let Some(known) = lock(&self.handlers).get(&hash).and_then(Weak::upgrade) {
+            return Ok(Some(known));
+        }
+        Ok(self.engine.load_handler(&hash, &self.cache)?.map(|handler| {
+            let handler = Arc::new(handler);
+            let mut handlers = lock(&self.handlers);
+            handlers.retain(|_, known| known.strong_count() > 0);
+            handlers.insert(hash, Arc::downgrade(&handler));
+            handler
         }))
     }
 

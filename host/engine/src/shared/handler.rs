@@ -24,7 +24,7 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use super::{
     ComponentGuest, Owned, Shared, SharedEnd, SharedHost, SharedStart, config_of, end, yield_at_epochs,
 };
-use crate::cache::{Cache, key_of};
+use crate::cache::{Cache, Kind, key_of};
 use crate::component::{self, ComponentState, Lent};
 use crate::config::{self, Pool, Settings};
 use crate::limits::Limiter;
@@ -140,6 +140,9 @@ impl Shared {
         cache: &Cache,
     ) -> Result<Option<SharedHandler<H>>> {
         let Some((file, record)) = cache.find(&key_of(hash, &self.settings))? else { return Ok(None) };
+        if record.kind == Kind::Module {
+            return Err(Error::NoHandler);
+        }
         let engine = self.pooled()?;
         let component = match load_native(engine, file, record.kind)? {
             Code::Component(component) if component::is_handler(&component) => component,

@@ -16,7 +16,7 @@ use crate::worker::Opened;
 const SECRETS: &str = "/run/secrets";
 
 /// The packaged files, the mounts and the secrets, as a tree to be built.
-pub(super) fn tree<'a>(
+pub(crate) fn tree<'a>(
     start: &'a Start,
     opened: &Arc<Opened>,
     memory: &'a Budget,

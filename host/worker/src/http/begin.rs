@@ -1,0 +1,116 @@
+//! The beginning of an instance that answers requests.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use qyv_vfs::Budget;
+use qyvol_engine::shared::SharedHandler;
+use qyvol_protocol::worker::Start;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+
+use super::gate::Gate;
+use super::given::Given;
+use super::life::{Denied, Life};
+use super::limits::{CONNECTIONS_MAX, PATIENCE, REQUESTS_AT_ONCE, WAITING_EACH};
+use super::{Server, Tasks};
+use crate::executor::Meter;
+use crate::guest::GuestHost;
+use crate::instance::{Instance, files, log, share};
+use crate::worker::Worker;
+
+/// Starts an instance that answers requests on the sockets that came with `start`.
+///
+/// # Errors
+///
+/// Why it cannot start, for people; then nothing of it is left.
+pub(crate) fn begin(
+    worker: &Arc<Worker>,
+    start: &Start,
+    sockets: Vec<OwnedFd>,
+    handler: Arc<SharedHandler<GuestHost>>,
+) -> Result<Arc<Instance>, String> {
+    if sockets.len() != start.listen.len() {
+        return Err("the daemon passed other sockets than it announced".into());
+    }
+    if sockets.is_empty() {
+        return Err("it answers HTTP requests and listens at no address (`permissions.net.listen`)".into());
+    }
+    if let Some(service) = start.services.first() {
+        return Err(format!(
+            "it answers HTTP requests and cannot offer `service://{}`: that takes a program that accepts connections",
+            service.name
+        ));
+    }
+    let listeners = start.listen.iter().zip(sockets).map(|(address, socket)| {
+        listener(socket, worker.reactor.handle())
+            .map_err(|error| format!("cannot listen on `{address}`: {error}"))
+    });
+    let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
+    let opened = worker.bundle(&start.bundle)?;
+    let app = &start.instance.app;
+    let (memory, meter, log) =
+        (Budget::new(start.limits.memory), Arc::new(Meter::default()), log(worker, start));
+    worker.services.grant(app, &start.dial);
+    let given = Given {
+        args: [app.to_string()].into_iter().chain(start.args.iter().cloned()).collect(),
+        env: start.env.clone(),
+        fds: start.limits.fds,
+        dials: !start.dial.is_empty(),
+        files: files::tree(start, &opened, &memory)?.share(),
+        app: worker.services.app(app),
+        services: Arc::clone(&worker.services),
+        log: log.clone(),
+        meter: Arc::clone(&meter),
+        memory: memory.clone(),
+    };
+    // What no request could be given is told now.
+    given.start()?;
+    let group = worker
+        .executor
+        .add_group(app.as_str(), share(start))
+        .ok_or_else(|| "too many instances".to_owned())?;
+    let denied = Arc::<Denied>::default();
+    let at_once = REQUESTS_AT_ONCE;
+    let server = Arc::new(Server {
+        worker: Arc::clone(worker),
+        handler,
+        given,
+        gate: Gate::new(at_once, at_once.saturating_mul(WAITING_EACH), PATIENCE.room),
+        patience: PATIENCE,
+        wall: start.limits.wall_ms.map(Duration::from_millis),
+        cpu_time: start.limits.cpu_time_ms.map(Duration::from_millis),
+        connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+        draining: watch::Sender::new(false),
+        group,
+        meter: Arc::clone(&meter),
+        memory: memory.clone(),
+        log: log.clone(),
+        tasks: std::sync::Mutex::new(Tasks::default()),
+        life: std::sync::OnceLock::new(),
+        denied: Arc::clone(&denied),
+        requests: AtomicU64::new(0),
+        _opened: opened,
+    });
+    let instance = Arc::new(Instance::serving(start, group, meter, memory, log, Arc::clone(&server)));
+    if !worker.add(Arc::clone(&instance)) {
+        worker.executor.remove_group(group);
+        return Err(format!("`{}` runs already", instance.id));
+    }
+    let life = Arc::new(Life::new(Arc::clone(worker), Arc::clone(&instance), denied));
+    let _ = server.life.set(Arc::downgrade(&life));
+    for listener in listeners {
+        server.spawn(Arc::clone(&server).accept(listener));
+    }
+    Ok(instance)
+}
+
+fn listener(socket: OwnedFd, reactor: &Handle) -> std::io::Result<TcpListener> {
+    let socket = std::net::TcpListener::from(socket);
+    socket.set_nonblocking(true)?;
+    let _entered = reactor.enter();
+    TcpListener::from_std(socket)
+}

@@ -1,0 +1,70 @@
+//! What every request's instance is given.
+
+use std::sync::Arc;
+
+use qyv_svc::AppId;
+use qyv_vfs::Budget;
+use qyv_wasi::{Limits, ProcessBuilder};
+use qyvol_engine::shared::SharedStart;
+use qyvol_launch::SharedTree;
+use qyvol_logs::LogStream;
+
+use crate::executor::Meter;
+use crate::guest::GuestHost;
+use crate::services::Services;
+
+/// What every request's instance is given, made once.
+pub(super) struct Given {
+    /// The arguments, the app's name first.
+    pub(super) args: Vec<String>,
+    pub(super) env: Vec<(String, String)>,
+    pub(super) fds: u32,
+    pub(super) dials: bool,
+    pub(super) files: SharedTree,
+    pub(super) app: AppId,
+    pub(super) services: Arc<Services>,
+    pub(super) log: LogStream,
+    pub(super) meter: Arc<Meter>,
+    pub(super) memory: Budget,
+}
+
+impl Given {
+    /// For one instance.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be given, for people.
+    pub(super) fn start(&self) -> Result<SharedStart<GuestHost>, String> {
+        let mut builder = ProcessBuilder::new()
+            .limits(Limits::with_fds(self.fds))
+            .memory_budget(self.memory.clone())
+            .services(self.dials);
+        for argument in &self.args {
+            builder = builder.arg(argument);
+        }
+        for (name, value) in &self.env {
+            builder = builder.env(name, value);
+        }
+        let (mut vfs, places) = self.files.mount().map_err(|error| error.to_string())?;
+        for place in &places {
+            let node = vfs.open_root(place).map_err(|error| error.to_string())?;
+            builder = builder.preopen(place, node);
+        }
+        if !places.iter().any(|place| place == "/") {
+            builder = builder.deny_root();
+        }
+        let process = builder
+            .vfs(vfs)
+            .build()
+            .map_err(|error| format!("the arguments or the environment do not fit: {error}"))?;
+        let host = GuestHost::new(
+            self.app,
+            Arc::clone(&self.services),
+            &self.log,
+            Arc::clone(&self.meter),
+            self.memory.clone(),
+            Vec::new(),
+        );
+        Ok(SharedStart { process, host, memory: self.memory.clone() })
+    }
+}
