@@ -24,14 +24,15 @@ pub(crate) fn is_ci() -> bool {
 /// The cargo that runs this program, at the root, with the arguments that stand in `line`.
 pub(crate) fn cargo(line: &str) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root()).args(line.split_whitespace());
+    // What is looked for in messages is English.
+    command.current_dir(root()).args(line.split_whitespace()).env("LC_ALL", "C.UTF-8");
     command
 }
 
 /// A program with the arguments that stand in `line`, at the root.
 pub(crate) fn program(name: &str, line: &str) -> Command {
     let mut command = Command::new(name);
-    command.current_dir(root()).args(line.split_whitespace());
+    command.current_dir(root()).args(line.split_whitespace()).env("LC_ALL", "C.UTF-8");
     command
 }
 

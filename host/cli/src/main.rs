@@ -8,13 +8,16 @@ mod caps;
 mod cli;
 mod client;
 mod commands;
+mod dragon;
 mod failure;
 mod folders;
 mod followed;
 mod keys;
+mod language;
 mod look;
 mod output;
 mod packing;
+mod palette;
 mod parts;
 mod progress;
 mod run;
@@ -28,13 +31,15 @@ mod usage;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
     if let Some(code) = parts::play() {
         return code;
     }
-    let cli = cli::Cli::parse();
+    language::choose();
+    let cli = match language::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     if let Err(error) = report_file_size_limit() {
         output::failure(&failure::Failure::own(error));
     }

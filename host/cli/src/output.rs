@@ -3,59 +3,78 @@
 use std::io::{IsTerminal as _, Write};
 
 use crate::failure::Failure;
+use crate::language::translated;
+use crate::palette::{Depth, Tone};
 use crate::terminal::TerminalFilter;
 
 /// Prints a failure and how to mend it.
 pub(crate) fn failure(failure: &Failure) {
     if failure.message.ends_with('\n') {
-        note_raw(&failure.message);
+        report(&failure.message);
     } else {
-        labelled("error", "31;1", &failure.message);
+        labelled("error", Tone::Error, &failure.message);
     }
-    for hint in &failure.hints {
-        labelled("hint", "36;1", hint);
-    }
+    failure.hints.iter().for_each(|mend| hint(mend));
 }
 
 /// Prints a warning.
 pub(crate) fn warning(message: &str) {
-    labelled("warning", "33;1", message);
+    labelled("warning", Tone::Warning, message);
 }
 
 /// Prints a line that tells how to mend something.
 pub(crate) fn hint(message: &str) {
-    labelled("hint", "36;1", message);
+    labelled("hint", Tone::Hint, message);
 }
 
 /// Prints a line of no label.
 pub(crate) fn note(message: &str) {
-    note_raw(&format!("{message}\n"));
+    note_raw(&format!("{}\n", translated(message)));
+}
+
+/// Prints a report of several lines, some of which may be errors.
+fn report(text: &str) {
+    for line in text.lines() {
+        match line.strip_prefix("error: ") {
+            Some(message) => labelled("error", Tone::Error, message),
+            None => note(line),
+        }
+    }
 }
 
 /// A text for standard error in the colour of an app's state.
 pub(crate) fn of_state(text: &str, state: &str) -> String {
-    match crate::table::style_of_state(state).filter(|_| colours()) {
-        Some(style) => format!("\x1b[{style}m{text}\x1b[0m"),
-        None => text.to_owned(),
+    crate::table::tone_of_state(state).map_or_else(|| text.to_owned(), |tone| tone.paint(text, depth()))
+}
+
+/// The colours of standard error.
+fn depth() -> Depth {
+    Depth::of(std::io::stderr().is_terminal())
+}
+
+fn labelled(label: &str, tone: Tone, message: &str) {
+    note_raw(&format!("{}: {}\n", tone.paint(&translated(label), depth()), translated(message)));
+}
+
+/// A command whose own messages have our colours.
+pub(crate) fn styled(command: clap::Command) -> clap::Command {
+    use clap::builder::Styles;
+    let style = |tone: Tone| tone.of_clap(depth());
+    match (style(Tone::Error), style(Tone::Good), style(Tone::Warning)) {
+        (Some(error), Some(valid), Some(invalid)) => {
+            command.styles(Styles::styled().error(error.bold()).valid(valid).invalid(invalid))
+        }
+        _ => command,
     }
 }
 
-/// Whether standard error shows colours.
-pub(crate) fn colours() -> bool {
-    wants_colours(std::io::stderr().is_terminal())
-}
-
-fn wants_colours(is_terminal: bool) -> bool {
-    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let able = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
-    wanted && able && is_terminal
-}
-
-fn labelled(label: &str, style: &str, message: &str) {
-    if colours() {
-        note_raw(&format!("\x1b[{style}m{label}\x1b[0m: {message}\n"));
+/// Prints help, which asked for is data.
+pub(crate) fn help(plain: &str, coloured: &str, to_errors: bool) {
+    let on = |is_terminal| if Depth::of(is_terminal) == Depth::Plain { plain } else { coloured };
+    if to_errors {
+        note_raw(on(std::io::stderr().is_terminal()));
     } else {
-        note_raw(&format!("{label}: {message}\n"));
+        let _ = data(on(std::io::stdout().is_terminal()));
     }
 }
 
@@ -76,6 +95,11 @@ fn write(mut stream: impl Write, on_terminal: bool, text: &str) -> std::io::Resu
     stream.flush()
 }
 
+/// Prints a report as one line of JSON to standard error, which is the same in every language.
+pub(crate) fn line_of_json(value: &serde_json::Value) {
+    note_raw(&format!("{value}\n"));
+}
+
 /// Prints a report as one line of JSON to standard output.
 pub(crate) fn json(value: &serde_json::Value) -> crate::failure::Result<()> {
     data(&format!("{value}\n"))
@@ -89,7 +113,12 @@ pub(crate) fn table(table: &crate::table::Table) -> crate::failure::Result<()> {
         // A terminal that does not know its size says zero.
         size.map_or(0, |size| usize::from(size.ws_col))
     });
-    data(&table.text(width.filter(|width| *width > 0), wants_colours(stdout.is_terminal())))
+    data(&table.text(width.filter(|width| *width > 0), Depth::of(stdout.is_terminal())))
+}
+
+/// Prints what was found out to standard output, in the language of who reads it.
+pub(crate) fn told(text: &str) -> crate::failure::Result<()> {
+    data(&translated(text))
 }
 
 /// Prints data to standard output. A reader that left (`| head`) is success, as for other tools.
@@ -154,8 +183,7 @@ fn harmless(text: &str) -> Vec<u8> {
 }
 
 /// What is wrong with a manifest, each mistake with its place; ends with a newline.
-pub(crate) fn manifest_errors(errors: &qyv_spec::yaml::ManifestErrors, colours: bool) -> String {
-    let label = if colours { "\x1b[31;1merror\x1b[0m" } else { "error" };
-    let list: Vec<String> = errors.to_string().split("\n\n").map(|one| format!("{label}: {one}")).collect();
+pub(crate) fn manifest_errors(errors: &qyv_spec::yaml::ManifestErrors) -> String {
+    let list: Vec<String> = errors.to_string().split("\n\n").map(|one| format!("error: {one}")).collect();
     format!("{}\n", list.join("\n\n"))
 }

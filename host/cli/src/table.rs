@@ -2,6 +2,8 @@
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr};
 
+use crate::palette::{Depth, Tone};
+
 /// Columns between two columns.
 const GAP: usize = 2;
 
@@ -27,22 +29,22 @@ struct Column {
 #[derive(Debug)]
 pub(crate) struct Cell {
     text: String,
-    style: Option<&'static str>,
+    tone: Option<Tone>,
 }
 
 impl Cell {
     /// A cell in the colour of `state`, an app's or an instance's.
     pub(crate) fn of_state(text: impl Into<String>, state: &str) -> Self {
-        Self { style: style_of_state(state), ..Self::from(text.into()) }
+        Self { tone: tone_of_state(state), ..Self::from(text.into()) }
     }
 }
 
-/// The colour of a state: green for good, yellow for on its way, red for what somebody should look at.
-pub(crate) fn style_of_state(state: &str) -> Option<&'static str> {
+/// The tone of a state.
+pub(crate) fn tone_of_state(state: &str) -> Option<Tone> {
     match state {
-        "ready" | "done" => Some("32"),
-        "running" | "starting" | "waiting" | "scheduled" | "stopping" => Some("33"),
-        "failed" | "crash-looping" | "backing-off" | "unhealthy" | "stuck" => Some("31"),
+        "ready" | "done" => Some(Tone::Good),
+        "running" | "starting" | "waiting" | "scheduled" | "stopping" => Some(Tone::Busy),
+        "failed" | "crash-looping" | "backing-off" | "unhealthy" | "stuck" => Some(Tone::Bad),
         _ => None,
     }
 }
@@ -56,7 +58,7 @@ impl<T: Into<String>> From<T> for Cell {
         } else {
             text
         };
-        Self { text, style: None }
+        Self { text, tone: None }
     }
 }
 
@@ -77,14 +79,14 @@ impl Table {
     }
 
     /// The table as lines, at most `width` columns wide if that is possible at all.
-    pub(crate) fn text(&self, width: Option<usize>, colours: bool) -> String {
+    pub(crate) fn text(&self, width: Option<usize>, depth: Depth) -> String {
         let widths = self.widths(width);
         let mut text = String::new();
         let head = self.head.iter().map(|column| (column.title, None));
-        self.line(&mut text, &widths, head);
+        self.line(&mut text, &widths, depth, head);
         for row in &self.rows {
-            let cells = row.iter().map(|cell| (cell.text.as_str(), cell.style.filter(|_| colours)));
-            self.line(&mut text, &widths, cells);
+            let cells = row.iter().map(|cell| (cell.text.as_str(), cell.tone));
+            self.line(&mut text, &widths, depth, cells);
         }
         text
     }
@@ -113,18 +115,19 @@ impl Table {
         &self,
         text: &mut String,
         widths: &[usize],
-        cells: impl Iterator<Item = (&'a str, Option<&'static str>)>,
+        depth: Depth,
+        cells: impl Iterator<Item = (&'a str, Option<Tone>)>,
     ) {
         let last = widths.len().saturating_sub(1);
-        for (number, ((cell, style), width)) in cells.zip(widths).enumerate() {
+        for (number, ((cell, tone), width)) in cells.zip(widths).enumerate() {
             let cell = cut(cell, *width);
             let blank = " ".repeat(width.saturating_sub(cell.width()));
             let right = self.head.get(number).is_some_and(|column| column.right);
             if right {
                 text.push_str(&blank);
             }
-            match style {
-                Some(style) => text.push_str(&format!("\x1b[{style}m{cell}\x1b[0m")),
+            match tone {
+                Some(tone) => text.push_str(&tone.paint(&cell, depth)),
                 None => text.push_str(&cell),
             }
             if number < last {
@@ -173,24 +176,25 @@ mod tests {
 logger         0  ready
 漢字          12  waiting for a database far away
 ";
-        assert_eq!(table().text(None, false), text);
-        assert_eq!(table().text(Some(200), false), text);
+        assert_eq!(table().text(None, Depth::Plain), text);
+        assert_eq!(table().text(Some(200), Depth::Plain), text);
     }
 
     #[test]
     fn a_table_is_cut_to_the_width_and_no_narrower_than_it_can_be() {
         for width in 0..60 {
-            let text = table().text(Some(width), false);
+            let text = table().text(Some(width), Depth::Plain);
             let widest = text.lines().map(UnicodeWidthStr::width).max().unwrap();
             assert!(widest <= width.max(22), "{width}:\n{text}");
         }
-        let text = table().text(Some(30), false);
+        let text = table().text(Some(30), Depth::Plain);
         assert!(text.contains("waiting for…"), "{text}");
     }
 
     #[test]
     fn colours_do_not_move_anything() {
-        let (plain, coloured) = (table().text(Some(40), false), table().text(Some(40), true));
+        let (plain, coloured) =
+            (table().text(Some(40), Depth::Plain), table().text(Some(40), Depth::Sixteen));
         assert!(coloured.contains("\x1b[32mready\x1b[0m"), "{coloured}");
         let stripped =
             ["\x1b[32m", "\x1b[33m", "\x1b[0m"].iter().fold(coloured, |text, one| text.replace(one, ""));
@@ -201,6 +205,6 @@ logger         0  ready
     fn a_name_cannot_make_lines_of_its_own() {
         let mut table = Table::new(["NAME"]);
         table.row(["a\nb\x1b[2J\tc".into()]);
-        assert_eq!(table.text(None, false), "NAME\na b [2J c\n");
+        assert_eq!(table.text(None, Depth::Plain), "NAME\na b [2J c\n");
     }
 }

@@ -27,6 +27,11 @@ fn copies(piece: u32) -> String {
 
 /// What comes out of a terminal in which `qyvol` runs with these arguments and this input.
 fn on_terminal(sandbox: &Sandbox, arguments: &str, input: &Path) -> Vec<u8> {
+    on_terminal_of(sandbox, arguments, input, &[("TERM", "xterm-256color")])
+}
+
+/// The same with these variables, which say what the terminal can do.
+fn on_terminal_of(sandbox: &Sandbox, arguments: &str, input: &Path, variables: &[(&str, &str)]) -> Vec<u8> {
     let plain = sandbox.command();
     let line = format!(
         "stty raw -echo; exec '{}' {arguments} < '{}'",
@@ -35,9 +40,13 @@ fn on_terminal(sandbox: &Sandbox, arguments: &str, input: &Path) -> Vec<u8> {
     );
     let mut script = Command::new("script");
     script.args(["-qefc", &line, "/dev/null"]).current_dir(sandbox.path("")).stdin(Stdio::null());
-    script
-        .envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))))
-        .env("TERM", "xterm-256color");
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => script.env(name, value),
+            None => script.env_remove(name),
+        };
+    }
+    script.envs(variables.iter().copied());
     script.output().expect("`script` of util-linux is there").stdout
 }
 
@@ -125,11 +134,33 @@ fn names_that_are_shown_cannot_command_the_terminal() {
 fn our_own_messages_are_coloured_unless_unwanted() {
     let sandbox = Sandbox::new();
     let empty = sandbox.write("input", "");
-    let coloured = on_terminal(&sandbox, "run absent.wasm", &empty);
-    assert!(coloured.starts_with(b"\x1b[31;1merror\x1b[0m"), "{:?}", String::from_utf8_lossy(&coloured));
     sandbox.write("wrong.qyv", "nom: app\n");
-    let coloured = on_terminal(&sandbox, "run wrong.qyv", &empty);
-    assert!(coloured.starts_with(b"\x1b[31;1merror\x1b[0m"), "{:?}", String::from_utf8_lossy(&coloured));
+    for (variables, label) in [
+        ([("TERM", "linux"), ("COLORTERM", "")], "\x1b[31;1merror\x1b[0m: "),
+        ([("TERM", "xterm-256color"), ("COLORTERM", "")], "\x1b[1;38;5;166merror\x1b[0m: "),
+        ([("TERM", "xterm"), ("COLORTERM", "truecolor")], "\x1b[1;38;2;217;58;9merror\x1b[0m: "),
+        ([("TERM", "xterm"), ("NO_COLOR", "1")], "error: "),
+        ([("TERM", "dumb"), ("COLORTERM", "truecolor")], "error: "),
+    ] {
+        for arguments in ["run absent.wasm", "run wrong.qyv", "check wrong.qyv"] {
+            let shown = on_terminal_of(&sandbox, arguments, &empty, &variables);
+            let shown = String::from_utf8_lossy(&shown);
+            assert!(shown.starts_with(label), "{arguments} with {variables:?}: {shown:?}");
+        }
+    }
     let ran = sandbox.run(&["run", "absent.wasm"]);
     assert!(ran.stderr.starts_with("error: "), "{}", ran.stderr);
+}
+
+#[test]
+fn the_version_is_a_line_for_programs_and_has_a_dragon_for_people() {
+    let sandbox = Sandbox::new();
+    let empty = sandbox.write("input", "");
+    let line = concat!("qyvol ", env!("CARGO_PKG_VERSION"));
+    assert_eq!(sandbox.run(&["--version"]).stdout, format!("{line}\n"));
+    let plain = on_terminal_of(&sandbox, "--version", &empty, &[("TERM", "linux")]);
+    assert_eq!(String::from_utf8_lossy(&plain), format!("{line}\n"));
+    let shown = on_terminal(&sandbox, "--version", &empty);
+    let shown = String::from_utf8_lossy(&shown);
+    assert!(shown.contains(line) && shown.contains('▀') && shown.lines().count() == 8, "{shown:?}");
 }

@@ -55,7 +55,7 @@ impl Caps {
         if self.json {
             output::json(&told.json())?;
         } else {
-            output::data(&told.text())?;
+            output::told(&told.text())?;
         }
         Ok(ExitCode::SUCCESS)
     }

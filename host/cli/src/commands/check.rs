@@ -107,7 +107,7 @@ impl Findings {
             mend: Some(error.mend.clone()),
             place: Some((error.line, error.column)),
         }));
-        self.rendered = Some(output::manifest_errors(errors, false));
+        self.rendered = Some(output::manifest_errors(errors));
     }
 
     fn take_failure(&mut self, failure: &Failure) {
@@ -207,7 +207,7 @@ impl Findings {
         for warning in &self.warnings {
             output::warning(warning);
         }
-        output::data(&self.text(path))
+        output::told(&self.text(path))
     }
 
     fn text(&self, path: &Path) -> String {

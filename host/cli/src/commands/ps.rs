@@ -90,7 +90,7 @@ mod tests {
             listen: vec!["tcp://127.0.0.1:8080".into()],
             image: Hash([0; 32]),
         };
-        let text = table(&[app], 90_000).text(None, false);
+        let text = table(&[app], 90_000).text(None, crate::palette::Depth::Plain);
         let words = "logger  1.2.3    service  crash-looping (4 restarts, next in 12s)    1/2         4   1m  tcp://127.0.0.1:8080";
         assert_eq!(text.lines().nth(1), Some(words), "{text}");
     }

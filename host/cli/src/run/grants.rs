@@ -11,6 +11,7 @@ use qyv_spec::yaml::MANIFEST_BYTES_MAX;
 
 use crate::commands::run::Run;
 use crate::failure::{Failure, Result};
+use crate::language::{is_yes, translated};
 use crate::run::reach::{self, Folders};
 use crate::target::{Origin, Target, read_bounded};
 
@@ -92,9 +93,9 @@ pub(crate) fn policy_file() -> Result<Option<(PathBuf, Policy)>> {
         match read_bounded(&path, MANIFEST_BYTES_MAX as u64, "a policy") {
             Ok(bytes) => {
                 let policy = Policy::from_yaml_bytes(&bytes, &path.display().to_string());
-                return policy.map(|policy| Some((path, policy))).map_err(|errors| {
-                    Failure::refused(crate::output::manifest_errors(&errors, crate::output::colours()))
-                });
+                return policy
+                    .map(|policy| Some((path, policy)))
+                    .map_err(|errors| Failure::refused(crate::output::manifest_errors(&errors)));
             }
             Err(failure) if failure.code == crate::failure::Code::NotFound => {}
             Err(failure) => return Err(failure),
@@ -178,15 +179,15 @@ pub(crate) fn consent(app: &Name, wanted: &[Allow]) -> Result<bool> {
         return Ok(false);
     }
     let mut stderr = std::io::stderr().lock();
-    let _ = writeln!(stderr, "`{app}` asks for:");
+    let _ = writeln!(stderr, "{}", translated(&format!("`{app}` asks for:")));
     for allow in wanted {
         let _ = writeln!(stderr, "  {allow}");
     }
-    let _ = write!(stderr, "Grant it, now and later? [y/N] ");
+    let _ = write!(stderr, "{} ", translated("Grant it, now and later? [y/N]"));
     let _ = stderr.flush();
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).map_err(Failure::own)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    Ok(is_yes(answer.trim()))
 }
 
 fn refused(target: &Target, refusals: &[Refusal]) -> Failure {

@@ -100,7 +100,7 @@ impl Place {
             output::failure(&failure);
         }
         if self.json {
-            output::note(&status.to_string());
+            output::line_of_json(status);
         }
     }
 }

@@ -85,10 +85,8 @@ pub(crate) fn manifests(folder: &Path) -> Result<Vec<PathBuf>> {
 pub(crate) fn read_manifest(path: &Path) -> Result<Manifest> {
     let bytes = read_bounded(path, MANIFEST_BYTES_MAX as u64, "a manifest")?;
     let name = path.display().to_string();
-    Manifest::from_yaml_bytes(&bytes, &name).map_err(|errors| {
-        let colours = crate::output::colours();
-        Failure::refused(crate::output::manifest_errors(&errors, colours))
-    })
+    Manifest::from_yaml_bytes(&bytes, &name)
+        .map_err(|errors| Failure::refused(crate::output::manifest_errors(&errors)))
 }
 
 /// Reads the manifest at `path` and the files that it packages.

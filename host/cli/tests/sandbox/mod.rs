@@ -58,6 +58,11 @@ impl Sandbox {
             .env("QYVOL_STATE_DIR", self.path("state"))
             .env("QYVOL_RUNTIME_DIR", self.path("run"))
             .env_remove("NO_COLOR")
+            .env_remove("COLORTERM")
+            // Messages are looked at in English, whatever the language of this machine is.
+            .env_remove("LC_ALL")
+            .env_remove("LC_MESSAGES")
+            .env_remove("LANG")
             .stdin(Stdio::null());
         command
     }

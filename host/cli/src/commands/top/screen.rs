@@ -1,13 +1,16 @@
 //! How `top` is drawn.
 
+use std::io::IsTerminal as _;
+
 use indicatif::BinaryBytes;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
 use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
 use super::view::{Sort, View};
+use crate::palette::Depth;
 use crate::usage::{Use, shown};
 
 /// Draws everything.
@@ -84,12 +87,9 @@ fn draw_rows(frame: &mut Frame<'_>, area: Rect, view: &mut View) {
 fn row<'a>(one: &Use, view: &View, columns: &[&Column]) -> Row<'a> {
     let app = view.apps.get(&one.row.instance.app);
     let (state, status) = app.map_or(("", "-"), |app| (app.state.as_str(), app.status.as_str()));
-    let colour = match crate::table::style_of_state(state) {
-        Some("32") => Style::new().fg(Color::Green),
-        Some("33") => Style::new().fg(Color::Yellow),
-        Some("31") => Style::new().fg(Color::Red),
-        _ => Style::new(),
-    };
+    let tone = crate::table::tone_of_state(state);
+    let colour = tone.and_then(|tone| tone.of_table(Depth::of(std::io::stdout().is_terminal())));
+    let colour = colour.map_or_else(Style::new, |colour| Style::new().fg(colour));
     let words = [left(one.row.instance.to_string()), left(status.to_owned()).style(colour)];
     Row::new(words.into_iter().chain(columns.iter().map(|column| right((column.cell)(one)))))
 }
