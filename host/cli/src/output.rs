@@ -175,11 +175,22 @@ fn put(mut stream: impl Write, bytes: &[u8]) -> std::io::Result<()> {
 fn harmless(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     // A vector takes everything.
-    let _ = TerminalFilter::new(&mut bytes).write_all(text.as_bytes());
+    let _ = TerminalFilter::in_line(&mut bytes).write_all(text.as_bytes());
     if bytes.contains(&b'\x1b') {
         bytes.extend(b"\x1b[0m");
     }
     bytes
+}
+
+/// What is seen of a line: without its colours, too.
+pub(crate) fn seen(text: &str) -> String {
+    let bytes = harmless(text);
+    let text = String::from_utf8_lossy(&bytes);
+    let mut parts = text.split("\x1b[");
+    let mut seen = parts.next().unwrap_or_default().to_owned();
+    // Each of the others begins with what is left of a colour.
+    seen.extend(parts.filter_map(|part| part.split_once('m').map(|(_, rest)| rest)));
+    seen
 }
 
 /// What is wrong with a manifest, each mistake with its place; ends with a newline.

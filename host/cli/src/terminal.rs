@@ -17,6 +17,8 @@ const SEQUENCE_BYTES_MAX: usize = 64;
 #[derive(Debug)]
 pub(crate) struct TerminalFilter<W> {
     inner: W,
+    /// Only colours pass, and nothing that leaves the place where the text is being written.
+    in_line: bool,
     state: State,
     /// The control sequence so far, which may have come in several writes.
     sequence: Vec<u8>,
@@ -54,12 +56,19 @@ impl<W: Write> TerminalFilter<W> {
     pub(crate) fn new(inner: W) -> Self {
         Self {
             inner,
+            in_line: false,
             state: State::Ground,
             sequence: Vec::new(),
             character: Vec::new(),
             character_bytes: 0,
             passed: Vec::new(),
         }
+    }
+
+    /// A filter for one line among others, of which the text before it and the lines above are not the guest's: it passes
+    /// text and colours on.
+    pub(crate) fn in_line(inner: W) -> Self {
+        Self { in_line: true, ..Self::new(inner) }
     }
 
     fn take(&mut self, byte: u8) {
@@ -100,7 +109,7 @@ impl<W: Write> TerminalFilter<W> {
                     State::Control
                 }
                 0x40..=0x7e => {
-                    if is_harmless(byte) {
+                    if is_harmless(byte) && (byte == b'm' || !self.in_line) {
                         self.passed.extend(b"\x1b[");
                         self.passed.append(&mut self.sequence);
                         self.passed.push(byte);
@@ -146,6 +155,7 @@ impl<W: Write> TerminalFilter<W> {
             0x1b => return State::Escape,
             0xc2 => return State::AfterC2,
             // Bell, backspace, tab, line feed, vertical tab, form feed, carriage return.
+            0x08 | 0x0b..=0x0d if self.in_line => {}
             0x07..=0x0d | 0x20..=0x7e => self.passed.push(byte),
             0xc3..=0xdf => self.begin_character(byte, 2),
             0xe0..=0xef => self.begin_character(byte, 3),
@@ -252,6 +262,13 @@ mod tests {
         ] {
             check(input.as_bytes(), input.as_bytes());
         }
+    }
+
+    #[test]
+    fn within_a_line_only_text_and_colours_pass() {
+        let mut filter = TerminalFilter::in_line(Vec::new());
+        filter.write_all(b"a\rb\x08c\x1b[2Ad\x1b[31me\x0bf\x0cg\x1b[1G\x1b[2K\th").unwrap();
+        assert_eq!(String::from_utf8_lossy(&filter.inner), "abcd\x1b[31mefg\th");
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn serve(options: Options) -> Result<(), String> {
     pid.map_err(|error| format!("cannot write `{}`: {error}", options.pid_file().display()))?;
 
     let (inbox, messages) = sync_channel(INBOX_MESSAGES);
-    let handle = Handle { inbox, events: broadcast::channel(EVENTS_BEHIND).0 };
+    let handle = Handle { inbox, events: broadcast::channel(EVENTS_BEHIND).0, peers: Arc::default() };
     let opened = Opened { options: Arc::new(options), store, blobs, secrets: Arc::new(secrets) };
     watch_signals(handle.inbox.clone())?;
     let overseer = Overseer::open(&opened, handle.clone()).map_err(|fault| fault.to_string())?;

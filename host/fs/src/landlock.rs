@@ -2,6 +2,7 @@
 //! (path resolution) has a hole.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
 
 use crate::Folder;
@@ -50,7 +51,16 @@ impl fmt::Display for Wall {
 ///
 /// The host's, when it does not take the rules. Nothing is restricted then.
 pub fn restrict(keep: &[(&Folder, Reach)]) -> io::Result<Wall> {
-    sys::restrict(keep)
+    restrict_but(keep, &[])
+}
+
+/// As [`restrict`], but these files stay readable too, wherever they lie.
+///
+/// # Errors
+///
+/// As [`restrict`].
+pub fn restrict_but(keep: &[(&Folder, Reach)], files: &[File]) -> io::Result<Wall> {
+    sys::restrict(keep, files)
 }
 
 /// Which wall [`restrict`] would give, without restricting the caller.
@@ -67,6 +77,7 @@ pub fn probe() -> Wall {
 
 #[cfg(target_os = "linux")]
 mod sys {
+    use std::fs::File;
     use std::io;
 
     use landlock::{
@@ -79,13 +90,17 @@ mod sys {
     /// The rights that are taken away are those of this version; it also limits `ioctl` on devices.
     const VERSION: ABI = ABI::V5;
 
-    pub(super) fn restrict(keep: &[(&Folder, Reach)]) -> io::Result<Wall> {
+    pub(super) fn restrict(keep: &[(&Folder, Reach)], files: &[File]) -> io::Result<Wall> {
         let mut rules = Ruleset::default()
             .handle_access(AccessFs::from_all(VERSION))
             .and_then(Ruleset::create)
             .map_err(io::Error::other)?;
         for (folder, reach) in keep {
             rules = rules.add_rule(PathBeneath::new(folder, rights(*reach))).map_err(io::Error::other)?;
+        }
+        for file in files {
+            let read = BitFlags::from(AccessFs::ReadFile);
+            rules = rules.add_rule(PathBeneath::new(file, read)).map_err(io::Error::other)?;
         }
         let status = rules.restrict_self().map_err(io::Error::other)?;
         Ok(match (status.ruleset, status.landlock) {
@@ -117,11 +132,12 @@ mod sys {
 
 #[cfg(not(target_os = "linux"))]
 mod sys {
+    use std::fs::File;
     use std::io;
 
     use super::{Folder, Reach, Wall};
 
-    pub(super) fn restrict(_: &[(&Folder, Reach)]) -> io::Result<Wall> {
+    pub(super) fn restrict(_: &[(&Folder, Reach)], _: &[File]) -> io::Result<Wall> {
         Ok(Wall::Absent("Landlock is a part of Linux".into()))
     }
 }

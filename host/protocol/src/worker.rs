@@ -32,6 +32,9 @@ pub const CONTROL_FD: i32 = 3;
 /// The descriptor on which a worker finds the socket on which other workers dial its services.
 pub const SERVICES_FD: i32 = 4;
 
+/// The variable of its environment in which a worker finds the word that its daemon knows.
+pub const TOKEN_VARIABLE: &str = "QYVOL_WORKER_TOKEN";
+
 /// How long a worker whose daemon went away, and did not come back, goes on, in seconds.
 pub const ORPHAN_SECONDS: u64 = 60;
 
@@ -113,6 +116,9 @@ pub struct Hello {
     pub version: u32,
     /// Grows with every start of a daemon on one state: a worker listens to the highest that it has seen.
     pub lease: u64,
+    /// What the worker found in [`TOKEN_VARIABLE`] when it was started: other processes of its user, workers above all, do
+    /// not know it.
+    pub token: String,
 }
 
 /// Everything that an instance needs.
@@ -395,11 +401,14 @@ mod tests {
 
     #[test]
     fn a_message_reads_back_and_an_unknown_one_is_refused() {
-        let message = ToWorker::Hello(Hello { version: VERSION, lease: 7 });
+        let message = ToWorker::Hello(Hello { version: VERSION, lease: 7, token: "t".into() });
         let text = serde_json::to_string(&message).unwrap();
-        assert_eq!(text, r#"{"hello":{"version":1,"lease":7}}"#);
+        assert_eq!(text, r#"{"hello":{"version":1,"lease":7,"token":"t"}}"#);
         assert_eq!(serde_json::from_str::<ToWorker>(&text).unwrap(), message);
-        assert!(serde_json::from_str::<ToWorker>(r#"{"hello":{"version":1,"lease":7,"more":0}}"#).is_err());
+        assert!(
+            serde_json::from_str::<ToWorker>(r#"{"hello":{"version":1,"lease":7,"token":"t","more":0}}"#)
+                .is_err()
+        );
         assert!(serde_json::from_str::<ToWorker>(r#""shutdown""#).is_err());
     }
 

@@ -11,6 +11,8 @@ pub(crate) struct Arguments {
     pub(crate) cache: PathBuf,
     /// `limits.stack` of its guests, in bytes.
     pub(crate) stack: usize,
+    /// Whether its apps may connect to hosts.
+    pub(crate) outside: bool,
     /// Folders that it may read.
     pub(crate) read: Vec<PathBuf>,
     /// Folders that it may change.
@@ -18,11 +20,15 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// Reads `--name NAME --cache DIR --stack BYTES [--read DIR]… [--write DIR]…`.
+    /// Reads `--name NAME --cache DIR --stack BYTES [--outside] [--read DIR]… [--write DIR]…`.
     pub(crate) fn parse(arguments: &[String]) -> Result<Self, String> {
         let mut parsed = Self::default();
         let mut rest = arguments.iter();
         while let Some(key) = rest.next() {
+            if key == "--outside" {
+                parsed.outside = true;
+                continue;
+            }
             let value = rest.next().ok_or_else(|| format!("`{key}` has no value"))?;
             match key.as_str() {
                 "--name" => parsed.name.clone_from(value),
@@ -48,9 +54,10 @@ mod tests {
     fn arguments_read_back() {
         let parse =
             |text: &str| Arguments::parse(&text.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
-        let parsed = parse("--name w1 --cache /c --stack 65536 --read /a --write /b --write /d").unwrap();
+        let parsed =
+            parse("--name w1 --cache /c --stack 65536 --outside --read /a --write /b --write /d").unwrap();
         assert_eq!((parsed.name.as_str(), parsed.stack), ("w1", 65536));
-        assert_eq!((parsed.read.len(), parsed.write.len()), (1, 2));
+        assert_eq!((parsed.read.len(), parsed.write.len(), parsed.outside), (1, 2, true));
         for bad in [
             "",
             "--name w1",

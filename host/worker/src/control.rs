@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use qyvol_engine::Cache;
 use qyvol_protocol::channel::{self, Received};
 use qyvol_protocol::worker::{
-    CONTROL_FD, FromWorker, Hello, ORPHAN_SECONDS, SERVICES_FD, Start, ToWorker, VERSION, Welcome,
+    CONTROL_FD, FromWorker, Hello, ORPHAN_SECONDS, SERVICES_FD, Start, TOKEN_VARIABLE, ToWorker, VERSION,
+    Welcome,
 };
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -26,9 +27,14 @@ const GREETING: Duration = Duration::from_secs(2);
 /// How long instances have to stop when the worker drains.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// The exit code of a worker in which nothing was left but what hung.
+const STUCK: i32 = 124;
+
 /// The whole life of the process.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let arguments = Arguments::parse(arguments)?;
+    let token =
+        std::env::var(TOKEN_VARIABLE).map_err(|_| "a worker is started by the daemon, not by hand")?;
     let control = inherited(CONTROL_FD)?;
     let services = inherited(SERVICES_FD)?;
     let cache = Cache::open(&arguments.cache).map_err(|error| error.to_string())?;
@@ -36,9 +42,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let walls = walls::build(
         &[&arguments.read[..], std::slice::from_ref(&arguments.cache)].concat(),
         &arguments.write,
+        arguments.outside,
     )?;
     let worker = Worker::new(&arguments, cache, walls, services)?;
-    serve(&worker, &control)
+    serve(&worker, &control, &token)
 }
 
 /// A listening socket that the daemon left for this process.
@@ -58,18 +65,20 @@ fn inherited(number: i32) -> Result<UnixListener, String> {
 }
 
 /// Listens to one daemon after the other, until it is drained.
-fn serve(worker: &Arc<Worker>, control: &UnixListener) -> Result<(), String> {
+fn serve(worker: &Arc<Worker>, control: &UnixListener, token: &str) -> Result<(), String> {
     let mut lease = 0;
     let mut draining = false;
     let mut orphan_since = Instant::now();
     let mut next = None;
     loop {
-        if draining && worker.instances().is_empty() {
+        if draining && worker.is_idle() {
             return Ok(());
         }
         let daemon = match next.take() {
             Some(daemon) => Some(daemon),
-            None => accept(control, LOOK).map_err(|error| error.to_string())?.and_then(|s| greeted(s, lease)),
+            None => accept(control, LOOK)
+                .map_err(|error| error.to_string())?
+                .and_then(|s| greeted(s, lease, token)),
         };
         let Some((stream, hello)) = daemon else {
             if orphan_since.elapsed() >= Duration::from_secs(ORPHAN_SECONDS) {
@@ -79,7 +88,7 @@ fn serve(worker: &Arc<Worker>, control: &UnixListener) -> Result<(), String> {
             continue;
         };
         lease = hello.lease;
-        let over = converse(worker, &Arc::new(stream), control, lease);
+        let over = converse(worker, &Arc::new(stream), control, lease, token);
         worker.reporter.disconnect();
         draining |= over.drain;
         next = over.next;
@@ -96,12 +105,12 @@ struct Over {
 }
 
 /// Who connected, if it is a daemon that may be listened to.
-fn greeted(stream: UnixStream, lease: u64) -> Option<(UnixStream, Hello)> {
+fn greeted(stream: UnixStream, lease: u64, token: &str) -> Option<(UnixStream, Hello)> {
     stream.set_read_timeout(Some(GREETING)).ok()?;
     let Ok(Some(Received { message: ToWorker::Hello(hello), .. })) = channel::receive(&stream) else {
         return None;
     };
-    if let Err(message) = acceptable(&hello, lease) {
+    if let Err(message) = acceptable(&hello, lease, token) {
         let _ = channel::send(&stream, &FromWorker::Refused { message }, &[]);
         return None;
     }
@@ -109,7 +118,10 @@ fn greeted(stream: UnixStream, lease: u64) -> Option<(UnixStream, Hello)> {
     Some((stream, hello))
 }
 
-fn acceptable(hello: &Hello, lease: u64) -> Result<(), String> {
+fn acceptable(hello: &Hello, lease: u64, token: &str) -> Result<(), String> {
+    if hello.token != token {
+        return Err("this is not its daemon".into());
+    }
     if hello.version != VERSION {
         return Err(format!("this worker speaks version {VERSION}, not {}", hello.version));
     }
@@ -135,7 +147,13 @@ fn accept(control: &UnixListener, patience: Duration) -> std::io::Result<Option<
 }
 
 /// Does what one daemon says until it goes, or a later one takes over.
-fn converse(worker: &Arc<Worker>, stream: &Arc<UnixStream>, control: &UnixListener, lease: u64) -> Over {
+fn converse(
+    worker: &Arc<Worker>,
+    stream: &Arc<UnixStream>,
+    control: &UnixListener,
+    lease: u64,
+    token: &str,
+) -> Over {
     worker.reporter.connect(Arc::clone(stream), |ended| {
         FromWorker::Welcome(Welcome {
             version: VERSION,
@@ -158,7 +176,7 @@ fn converse(worker: &Arc<Worker>, stream: &Arc<UnixStream>, control: &UnixListen
         {
             return Over { drain, next: None };
         }
-        if drain && worker.instances().is_empty() {
+        if drain && worker.is_idle() {
             return Over { drain, next: None };
         }
         let [says, knocks] = waiting.map(|waiting| !waiting.revents().is_empty());
@@ -174,7 +192,7 @@ fn converse(worker: &Arc<Worker>, stream: &Arc<UnixStream>, control: &UnixListen
             }
         } else if knocks
             && let Ok((stream, _)) = control.accept()
-            && let Some(next) = greeted(stream, lease)
+            && let Some(next) = greeted(stream, lease, token)
         {
             return Over { drain, next: Some(next) };
         }
@@ -184,15 +202,26 @@ fn converse(worker: &Arc<Worker>, stream: &Arc<UnixStream>, control: &UnixListen
 fn obey(worker: &Arc<Worker>, received: Received<ToWorker>) {
     let Received { message, descriptors } = received;
     match message {
-        ToWorker::Start(start) => begin(worker, &start, descriptors),
+        ToWorker::Start(start) => worker.starting.begin(worker, start, descriptors, begin),
         ToWorker::Stop { instance } => {
+            if worker.starting.end(worker, &instance, Why::Stopped) {
+                return;
+            }
             if let Some(instance) = worker.instance(&instance) {
                 instance.stop(worker);
             }
         }
         ToWorker::Kill { instance } => {
-            if let Some(instance) = worker.instance(&instance) {
-                instance.end(Why::Killed);
+            let starts = worker.starting.end(worker, &instance, Why::Killed);
+            let running = worker.instance(&instance);
+            if !starts && let Some(running) = &running {
+                running.end(Why::Killed);
+            }
+            if (starts || running.is_some()) && worker.kills.count(worker, &instance) {
+                eprintln!(
+                    "the worker ends, since `{instance}` hangs in a call of the kernel and nothing else runs"
+                );
+                std::process::exit(STUCK);
             }
         }
         ToWorker::Probe { instance, probe, what, timeout_ms } => {
@@ -252,14 +281,14 @@ fn drain(worker: &Arc<Worker>) {
         instance.stop(worker);
     }
     let until = Instant::now() + DRAIN;
-    while !worker.instances().is_empty() && Instant::now() < until {
+    while !worker.is_idle() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(50));
     }
     for instance in worker.instances() {
         instance.end(Why::Killed);
     }
     let until = Instant::now() + DRAIN;
-    while !worker.instances().is_empty() && Instant::now() < until {
+    while !worker.is_idle() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -17,7 +17,7 @@ use qyvol_engine::system;
 use qyvol_logs::LogStream;
 use tokio::time::{Instant, Sleep};
 
-use crate::executor::Meter;
+use crate::executor::{Meter, may_wait};
 use crate::services::{Services, Shared};
 use crate::tcp::Accepting;
 
@@ -26,6 +26,9 @@ const SLEEP_MAX: Duration = Duration::from_secs(86_400);
 
 /// The most bytes that one call prints; the guest's libc prints the rest with the next.
 const PRINT_BYTES_MAX: usize = 64 << 10;
+
+/// Random bytes that are made at once. More take a while, in which the thread's place may go to others.
+const RANDOM_BYTES_QUICK: usize = 256 << 10;
 
 /// What a guest listens on.
 pub(crate) enum Listening {
@@ -155,7 +158,10 @@ impl qyv_wasi::Host for GuestHost {
     }
 
     fn random(&mut self, into: &mut [u8]) -> Result<()> {
-        system::random(into)
+        if into.len() <= RANDOM_BYTES_QUICK {
+            return system::random(into);
+        }
+        may_wait(|| system::random(into))
     }
 
     fn stream_read(&mut self, _: Stream, _: &mut [u8]) -> Result<usize> {

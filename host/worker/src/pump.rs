@@ -2,12 +2,13 @@
 
 use std::future::{Future as _, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
 use qyv_svc::{Direction, End, Failure, Interest};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 use crate::services::Shared;
 
@@ -24,24 +25,22 @@ pub(crate) async fn pump(
     mut writer: impl AsyncWrite + Unpin,
 ) {
     let out = async {
-        let mut buffer = vec![0; BUFFER_BYTES];
         loop {
-            let count = receive(&end, &mut buffer).await?;
-            if count == 0 {
+            let bytes = receive(&end).await?;
+            if bytes.is_empty() {
                 return writer.shutdown().await;
             }
-            writer.write_all(&buffer[..count]).await?;
+            writer.write_all(&bytes).await?;
         }
     };
     let into = async {
-        let mut buffer = vec![0; BUFFER_BYTES];
         loop {
-            let count = reader.read(&mut buffer).await?;
-            if count == 0 {
+            let bytes = read(&mut reader).await?;
+            if bytes.is_empty() {
                 end.shutdown(Direction::Send);
                 return Ok::<_, io::Error>(());
             }
-            send(&end, &buffer[..count]).await?;
+            send(&end, &bytes).await?;
         }
     };
     let result = {
@@ -77,13 +76,29 @@ pub(crate) async fn pump(
     }
 }
 
-async fn receive(end: &End<Shared>, into: &mut [u8]) -> io::Result<usize> {
+/// What was sent, at most [`BUFFER_BYTES`]; nothing at its end. A connection on which nothing goes holds no buffer: there may
+/// be thousands.
+async fn receive(end: &End<Shared>) -> io::Result<Vec<u8>> {
+    let take = || {
+        let mut buffer = [0; BUFFER_BYTES];
+        end.receive(&mut buffer, false).map(|count| buffer[..count].to_vec())
+    };
     loop {
-        match end.receive(into, false) {
+        match take() {
             Err(qyv_vfs::Error::AGAIN) => ready(end, Interest::Read).await,
             result => return result.map_err(failed),
         }
     }
+}
+
+/// The same of a stream of the host.
+async fn read(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
+    poll_fn(|context| {
+        let mut buffer = [MaybeUninit::uninit(); BUFFER_BYTES];
+        let mut buffer = ReadBuf::uninit(&mut buffer);
+        Pin::new(&mut *reader).poll_read(context, &mut buffer).map_ok(|()| buffer.filled().to_vec())
+    })
+    .await
 }
 
 async fn send(end: &End<Shared>, mut bytes: &[u8]) -> io::Result<()> {

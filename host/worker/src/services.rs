@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use qyv_spec::manifest::Service;
 use qyv_spec::service::{Name, ServiceAddress};
@@ -17,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::pump::pump;
 
@@ -30,6 +33,12 @@ const TRANSIT_BYTES: u64 = 1 << 20;
 
 /// The longest line that asks for a service, in bytes.
 const ASKED_BYTES_MAX: usize = 256;
+
+/// How long a worker may take to say what it asks for, or to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connections whose worker has not said yet what it asks for.
+const ASKING_MAX: usize = 256;
 
 /// What one worker asks of another.
 #[derive(Serialize, Deserialize)]
@@ -183,37 +192,31 @@ impl Services {
     }
 
     async fn serve(self: Arc<Self>, listener: UnixListener) {
+        let asking = Arc::new(Semaphore::new(ASKING_MAX));
         loop {
+            // Who comes while so many have not asked yet waits in the socket.
+            let Ok(place) = Arc::clone(&asking).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => {
                     let services = Arc::clone(&self);
                     tokio::spawn(async move {
                         // Who breaks off in the middle of asking has nothing to be told.
-                        let _ = services.answer(stream).await;
+                        let _ = services.answer(stream, place).await;
                     });
                 }
                 // Out of descriptors, for one: others must close some first.
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
         }
     }
 
-    async fn answer(&self, mut stream: UnixStream) -> std::io::Result<()> {
+    async fn answer(&self, mut stream: UnixStream, place: OwnedSemaphorePermit) -> std::io::Result<()> {
         let own = rustix::process::geteuid().as_raw();
         if stream.peer_cred()?.uid() != own {
             return Ok(());
         }
-        let mut line = Vec::new();
-        loop {
-            let byte = stream.read_u8().await?;
-            if byte == b'\n' {
-                break;
-            }
-            line.push(byte);
-            if line.len() > ASKED_BYTES_MAX {
-                return Ok(());
-            }
-        }
+        let Some(line) = timeout(PATIENCE, line(&mut stream)).await?? else { return Ok(()) };
+        drop(place);
         let asked: Asked = serde_json::from_slice(&line)?;
         // The dialling worker has charged its app already; this bounds what waits on this side.
         let transit = Budget::new(TRANSIT_BYTES);
@@ -302,15 +305,37 @@ impl State {
     }
 }
 
+/// The line that asks for a service; `None` when it is too long.
+async fn line(stream: &mut UnixStream) -> std::io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    loop {
+        let byte = stream.read_u8().await?;
+        if byte == b'\n' {
+            return Ok(Some(line));
+        }
+        line.push(byte);
+        if line.len() > ASKED_BYTES_MAX {
+            return Ok(None);
+        }
+    }
+}
+
 /// Carries a connection to another worker. Dropping the bridge tells the dialler that nobody answers there.
 async fn cross(bridge: Bridge<Shared>, socket: PathBuf, service: Name) {
-    let Ok(mut stream) = UnixStream::connect(socket).await else { return };
     let asked = Asked { service, port: bridge.port };
-    let Ok(mut line) = serde_json::to_vec(&asked) else { return };
-    line.push(b'\n');
-    if stream.write_all(&line).await.is_err() || stream.read_u8().await.ok() != Some(TAKEN) {
-        return;
-    }
+    let Ok(Ok(stream)) = timeout(PATIENCE, ask(socket, &asked)).await else { return };
     let (reader, writer) = stream.into_split();
     pump(bridge.establish(), reader, writer).await;
+}
+
+/// A connection to a service of another worker.
+async fn ask(socket: PathBuf, asked: &Asked) -> std::io::Result<UnixStream> {
+    let mut stream = UnixStream::connect(socket).await?;
+    let mut line = serde_json::to_vec(asked)?;
+    line.push(b'\n');
+    stream.write_all(&line).await?;
+    match stream.read_u8().await? {
+        TAKEN => Ok(stream),
+        _ => Err(std::io::ErrorKind::ConnectionRefused.into()),
+    }
 }

@@ -20,8 +20,10 @@ use crate::arguments::Arguments;
 use crate::executor::Executor;
 use crate::guest::GuestHost;
 use crate::instance::Instance;
+use crate::kills::Kills;
 use crate::reporter::Reporter;
 use crate::services::Services;
+use crate::starting::Starting;
 
 /// A bundle that is open, with the app in it.
 pub(crate) struct Opened {
@@ -44,6 +46,8 @@ pub(crate) struct Worker {
     pub(crate) reporter: Arc<Reporter>,
     pub(crate) services: Arc<Services>,
     pub(crate) logs: LogWriter,
+    pub(crate) starting: Starting,
+    pub(crate) kills: Kills,
     engine: Shared,
     cache: Cache,
     instances: Mutex<BTreeMap<InstanceId, Arc<Instance>>>,
@@ -86,6 +90,8 @@ impl Worker {
             reporter: Reporter::start().map_err(text)?,
             services: Services::start(services, reactor.handle().clone()).map_err(text)?,
             logs: LogWriter::start().map_err(text)?,
+            starting: Starting::default(),
+            kills: Kills::default(),
             engine,
             cache,
             instances: Mutex::default(),
@@ -165,6 +171,12 @@ impl Worker {
     /// Everything that runs.
     pub(crate) fn instances(&self) -> Vec<Arc<Instance>> {
         lock(&self.instances).values().cloned().collect()
+    }
+
+    /// Whether nothing runs or is being started.
+    pub(crate) fn is_idle(&self) -> bool {
+        // In this order: what is through with its start runs.
+        self.starting.is_empty() && self.instances().is_empty()
     }
 
     /// Remembers an instance, unless there is one of that name.

@@ -47,6 +47,9 @@ pub(crate) struct Logs {
     json: bool,
 }
 
+/// What lines of the host's begin with. Where an app's line would, it begins with `app: `.
+const OURS: &str = "qyvol: ";
+
 fn since(text: &str) -> std::result::Result<u64, String> {
     times::since(text, times::now())
 }
@@ -106,7 +109,9 @@ fn text(line: &LogLine, timestamps: bool, several: bool) -> String {
         let _ = write!(text, "{}.{} | ", line.instance.app, line.instance.slot);
     }
     if line.stream == "qyvol" {
-        text.push_str("qyvol: ");
+        text.push_str(OURS);
+    } else if output::seen(&line.text).trim_start().starts_with(OURS.trim_end()) {
+        text.push_str("app: ");
     }
     text.push_str(&line.text);
     text
@@ -150,5 +155,11 @@ mod tests {
         assert_eq!(text(&line, true, true), "1970-01-01T00:00:01.500Z db.1 | hello");
         let ours = LogLine { stream: "qyvol".into(), ..line };
         assert_eq!(text(&ours, false, false), "qyvol: hello");
+        for claim in
+            ["qyvol: hello", "  qyvol: x", "\x1b[31mqy\x1b[0mvol: x", "\rqyvol: x", "\x1b[5Gqyvol: x"]
+        {
+            let theirs = LogLine { stream: "stderr".into(), text: claim.into(), ..ours.clone() };
+            assert_eq!(text(&theirs, false, false), format!("app: {claim}"));
+        }
     }
 }

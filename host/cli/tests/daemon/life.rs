@@ -170,3 +170,14 @@ fn events_resume_where_a_client_left_off_and_logs_are_followed_until_it_goes() {
     assert!(later.any(|line| line.contains("\"state\":\"stopping\"")));
     assert!(log.any(|line| line.contains("awake")), "what the next instance prints is followed too");
 }
+
+#[test]
+fn an_app_that_refuses_to_stop_is_killed_after_its_grace() {
+    let bench = Bench::new();
+    let loops = r#"(module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))"#;
+    let manifest = "type: service\nservices: [{ name: stubborn }]\nstop_grace: 300ms\n";
+    bench.deploy("stubborn", manifest, loops).expect(200);
+    bench.wait_for("stubborn", "ready");
+    bench.post("/v1/apps/stubborn/stop", &json!({})).expect(200);
+    bench.wait_for("stubborn", "stopped");
+}

@@ -15,11 +15,14 @@ use qyv_spec::{App, Manifest};
 use qyvol_protocol::InstanceId;
 use qyvol_protocol::channel;
 use qyvol_protocol::worker::{
-    CONTROL_FD, Exited, FromWorker, Hello, PREPARE_ARGUMENT, SERVICES_FD, Start, ToWorker, VERSION,
-    WORKER_ARGUMENT, Welcome,
+    CONTROL_FD, Exited, FromWorker, Hello, PREPARE_ARGUMENT, SERVICES_FD, Start, TOKEN_VARIABLE, ToWorker,
+    VERSION, WORKER_ARGUMENT, Welcome,
 };
 
 use crate::sandbox::{PATIENCE, Sandbox};
+
+/// The word that the workers of these tests are started with.
+const TOKEN: &str = "a word";
 
 /// A worker in a folder of its own.
 pub(crate) struct Bench {
@@ -50,8 +53,17 @@ impl Bench {
         Self { sandbox }
     }
 
-    /// Starts a worker.
+    /// Starts a worker that may make connections to hosts.
     pub(crate) fn worker(&self, name: &str) -> Process {
+        self.worker_with(name, &["--outside"])
+    }
+
+    /// Starts a worker that may not.
+    pub(crate) fn closed_worker(&self, name: &str) -> Process {
+        self.worker_with(name, &[])
+    }
+
+    fn worker_with(&self, name: &str, more: &[&str]) -> Process {
         let path = |end: &str| self.sandbox.path(&format!("{name}.{end}"));
         let (control, services) = (path("control"), path("services"));
         let sockets = [&control, &services].map(|path| UnixListener::bind(path).unwrap());
@@ -59,7 +71,8 @@ impl Bench {
         let mut command = self.sandbox.command();
         command.args([WORKER_ARGUMENT, "--name", name, "--stack", "1048576", "--cache"]);
         command.arg(self.sandbox.cache());
-        command.arg("--read").arg(&folders[0]).arg("--write").arg(&folders[1]);
+        command.arg("--read").arg(&folders[0]).arg("--write").arg(&folders[1]).args(more);
+        command.env(TOKEN_VARIABLE, TOKEN);
         command.arg("--write").arg(&folders[2]).stdout(Stdio::null());
         // High numbers first, so that neither is overwritten before it is copied.
         let high = sockets.map(|socket| rustix::io::fcntl_dupfd_cloexec(&socket, 100).unwrap());
@@ -151,9 +164,19 @@ fn start(app: &App, bundle: PathBuf, module: qyv_spec::app::Hash, log: PathBuf) 
 impl Process {
     /// Connects as a daemon does.
     pub(crate) fn connect(&self, lease: u64) -> Result<Daemon, String> {
+        self.connect_with(lease, TOKEN)
+    }
+
+    /// Connects as one that says this word.
+    pub(crate) fn connect_with(&self, lease: u64, token: &str) -> Result<Daemon, String> {
         let stream = UnixStream::connect(&self.control).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        channel::send(&stream, &ToWorker::Hello(Hello { version: VERSION, lease }), &[]).unwrap();
+        channel::send(
+            &stream,
+            &ToWorker::Hello(Hello { version: VERSION, lease, token: token.to_owned() }),
+            &[],
+        )
+        .unwrap();
         match channel::receive(&stream).unwrap().unwrap().message {
             FromWorker::Welcome(welcome) => Ok(Daemon { stream, welcome, heard: Vec::new() }),
             FromWorker::Refused { message } => Err(message),

@@ -133,6 +133,15 @@ fn a_drained_worker_ends_with_its_last_instance() {
 }
 
 #[test]
+fn who_does_not_know_the_word_is_no_daemon() {
+    let bench = Bench::new();
+    let worker = bench.worker("w");
+    let wrong = worker.connect_with(9, "another word");
+    assert!(wrong.is_err_and(|message| message.contains("not its daemon")));
+    assert!(worker.connect(1).is_ok(), "a lease that was not acknowledged counts for nothing");
+}
+
+#[test]
 fn messages_that_make_no_sense_are_harmless() {
     let bench = Bench::new();
     let app = bench.app(&manifest("app", Kind::Service, ""), &prints("", SLEEPS));

@@ -8,7 +8,7 @@ use crate::bench::{Bench, Daemon, manifest, prints};
 
 /// Accepts one connection after the other and sends back what comes, in pieces of any size. Descriptor 3 is the closed
 /// root, 4 the listener.
-const SERVER: &str = r#"(module
+pub(crate) const SERVER: &str = r#"(module
     (import "wasi_snapshot_preview1" "sock_accept" (func $accept (param i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
@@ -62,7 +62,7 @@ const CLIENT: &str = r#"(module
             (local.set $round (i32.add (local.get $round) (i32.const 1)))
             (br_if $next (i32.lt_u (local.get $round) (i32.const 200))))))"#;
 
-const OFFERS: &str = "services: [{ name: echo, proto: stream }]\n";
+pub(crate) const OFFERS: &str = "services: [{ name: echo, proto: stream }]\n";
 const DIALS: &str = "permissions: { net: { connect: [\"service://echo\"] } }\n";
 
 /// WASI errno numbers.

@@ -11,6 +11,7 @@ mod openapi;
 mod rest;
 mod stream;
 mod table;
+mod visitors;
 
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use axum::{Json, http};
 use qyvold_store::Volumes;
 use tokio::sync::{Semaphore, oneshot};
 
+use self::visitors::Visitors;
 use crate::fault::{Fault, Kind};
 use crate::follow::Followed;
 use crate::overseer::{Handle, Opened};
@@ -79,6 +81,7 @@ pub(crate) fn serve(
                 Err(error) => return eprintln!("qyvold: the API is not served: {error}"),
             };
             let (stop, stopped) = oneshot::channel::<()>();
+            let listener = Visitors::new(listener, Arc::clone(&context.handle.peers));
             let server = axum::serve(listener, router(context)).with_graceful_shutdown(async move {
                 let _ = stopped.await;
             });

@@ -35,6 +35,7 @@ use crate::clock::Clock;
 use crate::fault::{Fault, Kind};
 use crate::prepare::Preparing;
 use crate::sources::Sources;
+use crate::workers::process::WorkerProcesses;
 use crate::workers::table::Table;
 pub(crate) use opening::Opened;
 use run::{AppEntry, Run};
@@ -78,6 +79,7 @@ pub(crate) enum Message {
 pub(crate) struct Handle {
     pub(crate) inbox: SyncSender<Message>,
     pub(crate) events: broadcast::Sender<Arc<Event>>,
+    pub(crate) peers: Arc<WorkerProcesses>,
 }
 
 impl Handle {

@@ -132,6 +132,7 @@ impl Overseer {
                 return;
             }
         };
+        self.handle.peers.add(about.process.pid);
         let idle = Some(Instant::now());
         let worker = Worker {
             folder,

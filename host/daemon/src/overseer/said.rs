@@ -167,6 +167,7 @@ impl Overseer {
     pub(super) fn gone(&mut self, name: &str, why: &str) {
         self.forget_asked(name);
         let Some(worker) = self.workers.0.remove(name) else { return };
+        self.handle.peers.remove(worker.about.process.pid);
         if let Err(error) = std::fs::remove_dir_all(&worker.folder) {
             eprintln!("qyvold: cannot remove `{}`: {error}", worker.folder.display());
         }

@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use qyv_spec::App;
-use qyv_spec::app::AppLimits;
+use qyv_spec::app::{AppLimits, Probe};
 use qyv_spec::grants::{Capabilities, MountedFrom};
 use qyv_spec::manifest::{Isolation, Mode};
 use qyv_spec::service::Endpoint;
@@ -24,6 +24,10 @@ use crate::workers::link::Link;
 use crate::workers::process::Process;
 use crate::workers::spawn::{Spawned, Walls, spawn};
 use crate::workers::table::{Purpose, Worker};
+
+/// `limits.fds` beyond which an app has a worker of its own: a process has a bounded number of descriptors, and one app is
+/// not to have them all.
+const SHARED_FDS_MAX: u32 = 1024;
 
 /// Where an app sees its private volume.
 const VOLUME_PLACE: &str = "/data";
@@ -70,6 +74,12 @@ impl Overseer {
     /// What sort of worker an app needs, and what its walls let through.
     fn purpose(&self, instance: &Instance, revision: &Revision, granted: &Capabilities) -> (Purpose, Walls) {
         let stack = granted.limits.stack;
+        let net = &granted.permissions.net;
+        let hosts = net.anywhere || net.connect.iter().any(|endpoint| matches!(endpoint, Endpoint::Host(_)));
+        // A check by HTTP is a connection too.
+        let checked =
+            revision.app.health.as_ref().is_some_and(|health| matches!(health.probe, Probe::Http(_)));
+        let outside = hosts || checked;
         let mut folders = Vec::new();
         for mount in &granted.mounts {
             let path = match &mount.from {
@@ -84,9 +94,10 @@ impl Overseer {
             folders.push((PathBuf::from(&directory.host), mode));
         }
         let mut walls = Walls { read: vec![self.options.blobs()], write: vec![self.options.logs()] };
-        if folders.is_empty() && revision.app.isolation == Isolation::Shared {
+        let few_files = granted.limits.fds <= SHARED_FDS_MAX;
+        if folders.is_empty() && few_files && revision.app.isolation == Isolation::Shared {
             walls.write.push(self.options.volumes());
-            return (Purpose::Shared { stack }, walls);
+            return (Purpose::Shared { stack, outside }, walls);
         }
         walls.write = vec![self.options.logs().join(instance.app.as_str())];
         if has_volume(&revision.app) {
@@ -96,7 +107,8 @@ impl Overseer {
         for (path, mode) in folders {
             if mode == Mode::ReadOnly { walls.read.push(path) } else { walls.write.push(path) }
         }
-        let purpose = Purpose::Own { app: instance.app.clone(), revision: instance.generation, stack };
+        let purpose =
+            Purpose::Own { app: instance.app.clone(), revision: instance.generation, stack, outside };
         (purpose, walls)
     }
 
@@ -136,7 +148,9 @@ impl Overseer {
             })
         };
         let worker = begin().map_err(|error| format!("cannot start a worker: {error}"))?;
-        worker.link.send(ToWorker::Hello(Hello { version: VERSION, lease: self.lease }), Vec::new());
+        let hello = Hello { version: VERSION, lease: self.lease, token: worker.about.token.clone() };
+        worker.link.send(ToWorker::Hello(hello), Vec::new());
+        self.handle.peers.add(worker.about.process.pid);
         let mut sockets = self.service_sockets();
         sockets.insert(name.clone(), folder.clone());
         worker.link.send(ToWorker::Routes(self.routes(&name, &sockets)), Vec::new());

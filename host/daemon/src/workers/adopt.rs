@@ -50,7 +50,7 @@ pub(crate) fn survivors(folder: &Path, lease: u64) -> io::Result<Vec<Survivor>> 
 fn greet(folder: &Path, lease: u64) -> Option<Survivor> {
     let about: About = serde_json::from_slice(&std::fs::read(about_file(folder)).ok()?).ok()?;
     let process = Process::of_other(about.process).ok()?;
-    match speak(folder, lease) {
+    match speak(folder, lease, &about.token) {
         Ok((socket, welcome)) => {
             Some(Survivor { folder: folder.to_owned(), about, process, socket, welcome })
         }
@@ -61,11 +61,15 @@ fn greet(folder: &Path, lease: u64) -> Option<Survivor> {
     }
 }
 
-fn speak(folder: &Path, lease: u64) -> io::Result<(UnixStream, Welcome)> {
+fn speak(folder: &Path, lease: u64, token: &str) -> io::Result<(UnixStream, Welcome)> {
     let socket = UnixStream::connect(control_socket(folder))?;
     socket.set_read_timeout(Some(ANSWER))?;
     socket.set_write_timeout(Some(ANSWER))?;
-    channel::send(&socket, &ToWorker::Hello(Hello { version: VERSION, lease }), &[])?;
+    channel::send(
+        &socket,
+        &ToWorker::Hello(Hello { version: VERSION, lease, token: token.to_owned() }),
+        &[],
+    )?;
     match channel::receive(&socket)?.map(|received| received.message) {
         Some(FromWorker::Welcome(welcome)) if welcome.version == VERSION => Ok((socket, welcome)),
         _ => Err(io::ErrorKind::InvalidData.into()),

@@ -1,8 +1,10 @@
 //! A worker's process, held so that its number cannot become another's.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::Child;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -26,6 +28,28 @@ impl ProcessId {
         let rest = text.rsplit_once(')').map_or("", |(_, rest)| rest);
         let started = rest.split_ascii_whitespace().nth(19).and_then(|field| field.parse().ok());
         started.map(|started| Self { pid, started }).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}
+
+/// The numbers of all processes of workers, for who must tell them from others.
+#[derive(Debug, Default)]
+pub(crate) struct WorkerProcesses(Mutex<BTreeSet<u32>>);
+
+impl WorkerProcesses {
+    pub(crate) fn add(&self, pid: u32) {
+        self.lock().insert(pid);
+    }
+
+    pub(crate) fn remove(&self, pid: u32) {
+        self.lock().remove(&pid);
+    }
+
+    pub(crate) fn contains(&self, pid: u32) -> bool {
+        self.lock().contains(&pid)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

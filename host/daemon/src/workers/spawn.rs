@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use qyvol_protocol::worker::{CONTROL_FD, SERVICES_FD, WORKER_ARGUMENT};
+use qyvol_protocol::worker::{CONTROL_FD, SERVICES_FD, TOKEN_VARIABLE, WORKER_ARGUMENT};
 use serde::{Deserialize, Serialize};
 
 use super::process::ProcessId;
@@ -29,6 +29,8 @@ pub(crate) struct Walls {
 pub(crate) struct About {
     pub(crate) process: ProcessId,
     pub(crate) purpose: Purpose,
+    /// What it was told to take for the word of its daemon: it lies where no worker's walls let one look.
+    pub(crate) token: String,
 }
 
 /// A worker that was started.
@@ -60,6 +62,9 @@ pub(crate) fn spawn(folder: &Path, purpose: &Purpose, cache: &Path, walls: &Wall
     let mut command = Command::new("/proc/self/exe");
     command.arg(WORKER_ARGUMENT).arg("--name").arg(name).arg("--cache").arg(cache);
     command.arg("--stack").arg(purpose.stack().to_string());
+    if purpose.outside() {
+        command.arg("--outside");
+    }
     for path in &walls.read {
         command.arg("--read").arg(path);
     }
@@ -67,7 +72,8 @@ pub(crate) fn spawn(folder: &Path, purpose: &Purpose, cache: &Path, walls: &Wall
         command.arg("--write").arg(path);
     }
     // Nothing of the operator's environment is an app's business, nor of the process that runs apps.
-    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+    let token = token()?;
+    command.env_clear().env(TOKEN_VARIABLE, &token).stdin(Stdio::null()).stdout(Stdio::null());
     command.stderr(File::create(folder.join("stderr.log"))?);
     let (control_fd, services_fd) = (control.as_raw_fd(), services.as_raw_fd());
     // SAFETY: between fork and exec only async-signal-safe system calls are made, on descriptors that this process holds
@@ -78,7 +84,7 @@ pub(crate) fn spawn(folder: &Path, purpose: &Purpose, cache: &Path, walls: &Wall
     let child = command.spawn()?;
     let connect = || {
         let socket = UnixStream::connect(control_socket(folder))?;
-        let about = About { process: ProcessId::of(child.id())?, purpose: purpose.clone() };
+        let about = About { process: ProcessId::of(child.id())?, purpose: purpose.clone(), token };
         let text = serde_json::to_vec(&about)?;
         let (draft, place) = (folder.join("about.draft"), about_file(folder));
         std::fs::write(&draft, text)?;
@@ -94,6 +100,16 @@ pub(crate) fn spawn(folder: &Path, purpose: &Purpose, cache: &Path, walls: &Wall
             Err(error)
         }
     }
+}
+
+/// A word that nobody guesses.
+fn token() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())?;
+    }
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Binds a Unix socket at `path`, in place of one that nobody serves any more.

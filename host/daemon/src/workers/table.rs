@@ -25,6 +25,9 @@ pub(crate) enum Purpose {
     Shared {
         /// Bytes.
         stack: u64,
+        /// Whether its apps may connect to hosts: those that may not run in processes that cannot.
+        #[serde(default)]
+        outside: bool,
     },
     /// One revision of one app: its walls are those of its folders.
     Own {
@@ -34,6 +37,9 @@ pub(crate) enum Purpose {
         revision: u64,
         /// Bytes.
         stack: u64,
+        /// Whether it may connect to hosts.
+        #[serde(default)]
+        outside: bool,
     },
 }
 
@@ -41,7 +47,14 @@ impl Purpose {
     /// Bytes of stack of each instance.
     pub(crate) const fn stack(&self) -> u64 {
         match self {
-            Self::Shared { stack } | Self::Own { stack, .. } => *stack,
+            Self::Shared { stack, .. } | Self::Own { stack, .. } => *stack,
+        }
+    }
+
+    /// Whether it makes connections to hosts.
+    pub(crate) const fn outside(&self) -> bool {
+        match self {
+            Self::Shared { outside, .. } | Self::Own { outside, .. } => *outside,
         }
     }
 }
@@ -109,7 +122,7 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let (inbox, _) = std::sync::mpsc::sync_channel(1);
         let link = Link::begin("w", ours, Process::of_child(child).unwrap(), inbox).unwrap();
-        let about = About { process: ProcessId { pid: 1, started: 1 }, purpose };
+        let about = About { process: ProcessId { pid: 1, started: 1 }, purpose, token: String::new() };
         let (folder, walls) = (PathBuf::new(), Vec::new());
         let instances = instances.collect();
         (Worker { folder, about, link, instances, walls, idle: None, draining: false }, theirs)
@@ -117,8 +130,8 @@ mod tests {
 
     #[test]
     fn an_instance_goes_to_the_fullest_worker_of_its_purpose_that_has_room() {
-        let shared = |stack| Purpose::Shared { stack };
-        let own = Purpose::Own { app: "a".parse().unwrap(), revision: 1, stack: 1 };
+        let shared = |stack| Purpose::Shared { stack, outside: false };
+        let own = Purpose::Own { app: "a".parse().unwrap(), revision: 1, stack: 1, outside: false };
         let mut table = Table::default();
         let mut others = Vec::new();
         let full = INSTANCES_MAX as u64;
@@ -136,7 +149,8 @@ mod tests {
         assert_eq!(table.choose(&shared(1)), Some("more"));
         assert_eq!(table.choose(&own), Some("own"));
         assert_eq!(table.choose(&shared(3)), None);
-        let next = Purpose::Own { app: "a".parse().unwrap(), revision: 2, stack: 1 };
+        assert_eq!(table.choose(&Purpose::Shared { stack: 1, outside: true }), None);
+        let next = Purpose::Own { app: "a".parse().unwrap(), revision: 2, stack: 1, outside: false };
         assert_eq!(table.choose(&next), None);
         table.0.get_mut("more").unwrap().draining = true;
         assert_eq!(table.choose(&shared(1)), Some("little"));

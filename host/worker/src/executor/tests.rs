@@ -229,6 +229,15 @@ fn let_go(gate: &(Mutex<bool>, Condvar)) {
     gate.1.notify_all();
 }
 
+#[track_caller]
+fn until(holds: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(30), "it did not happen");
+        std::thread::yield_now();
+    }
+}
+
 /// Waits until a new task of an app has run `turns` turns.
 fn runs(bench: &Bench, app: &str, turns: u32) {
     let share = Share { weight: Weight::new(100).unwrap(), quota: None };
@@ -266,18 +275,14 @@ fn calls_that_hang_hold_up_nobody_else_and_an_app_holds_few_threads() {
         assert!(bench.executor.spawn(group, Arc::default(), work).is_some());
     }
     // Until all that may hang do.
-    while begun.load(Ordering::SeqCst) < lane::LANE_THREADS_MAX {
-        std::thread::yield_now();
-    }
+    until(|| begun.load(Ordering::SeqCst) >= lane::LANE_THREADS_MAX);
     runs(&bench, "neighbour", 1000);
     // Each of the two places may have let one in before the app held its most.
     let most = lane::LANE_THREADS_MAX + 2;
     assert!(begun.load(Ordering::SeqCst) <= most, "{begun:?}");
     assert_eq!(ended.load(Ordering::SeqCst), 0);
     let_go(&gate);
-    while ended.load(Ordering::SeqCst) < count {
-        std::thread::yield_now();
-    }
+    until(|| ended.load(Ordering::SeqCst) == count);
     runs(&bench, "app", 100);
 }
 
