@@ -47,12 +47,13 @@ const SDK: &str = "guest/rust";
 /// Apps that are built with it.
 const EXAMPLE: &str = "examples/logger";
 /// Workspaces beside the main one, and the target that each is built for.
-const OTHER_WORKSPACES: [(&str, &str); 9] = [
+const OTHER_WORKSPACES: [(&str, &str); 10] = [
     (SDK, "wasm32-wasip1"),
     (SDK, "wasm32-wasip2"),
     ("tests/guests", "wasm32-wasip1"),
     ("tests/node-host", "wasm32-unknown-unknown"),
     ("host/engine/tests/guest-p2", "wasm32-wasip2"),
+    ("host/cli/tests/guest-http", "wasm32-wasip2"),
     ("apps/words", "wasm32-wasip1"),
     (EXAMPLE, "wasm32-wasip1"),
     ("examples/hello-http", "wasm32-wasip2"),

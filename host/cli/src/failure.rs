@@ -125,7 +125,7 @@ impl From<qyvol_engine::Error> for Failure {
     fn from(error: qyvol_engine::Error) -> Self {
         use qyvol_engine::Error as E;
         match &error {
-            E::Invalid(_) | E::NoEntry | E::TooLarge { .. } => Self::refused(&error),
+            E::Invalid(_) | E::NoEntry | E::NoProgram | E::TooLarge { .. } => Self::refused(&error),
             E::Precompiled => Self::refused(&error)
                 .hint("native code is never loaded from outside; run the `.wasm` it was made from"),
             E::CompileTimeout(_) => {

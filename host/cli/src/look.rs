@@ -87,6 +87,9 @@ pub(crate) fn refusal(place: &str, wasm: Option<&[u8]>, error: qyvol_engine::Err
     }
 }
 
+/// What a component exports that is run by its host, or answers requests there.
+const ENTRIES: [&str; 2] = ["wasi:cli/run@", "wasi:http/incoming-handler@"];
+
 /// Why there is nothing to run in a program, if that is so.
 pub(crate) fn missing_entry(scan: &Scan) -> Option<&'static str> {
     match scan.form {
@@ -95,7 +98,11 @@ pub(crate) fn missing_entry(scan: &Scan) -> Option<&'static str> {
             "it is a library (it exports `_initialize` and no `_start`); build it as a program, with a `main`",
         ),
         Form::Module => Some("it exports no `_start`; build it as a program, with a `main`"),
-        Form::Component if scan.exports.iter().any(|name| name.starts_with("wasi:cli/run@")) => None,
+        Form::Component
+            if scan.exports.iter().any(|name| ENTRIES.iter().any(|entry| name.starts_with(entry))) =>
+        {
+            None
+        }
         Form::Component => Some("it exports no `wasi:cli/run`; build it as a program, with a `main`"),
     }
 }

@@ -85,10 +85,7 @@ pub(crate) fn admit(candidate: &Candidate, scene: &Scene<'_>) -> Result<DeployAp
     }
     let kind = request.kind.unwrap_or(app.kind);
     if kind == AppKind::Http && app.permissions.net.listen.is_empty() {
-        let message = format!(
-            "`{}`: answering HTTP requests without a socket of its own is not available here yet",
-            app.name
-        );
+        let message = format!("`{}` answers HTTP requests, and listens at no address", app.name);
         return Err(Fault::refused(message)
             .hint("let it listen: `permissions: { net: { listen: [\"tcp://127.0.0.1:8080\"] } }`"));
     }
@@ -357,7 +354,7 @@ mod tests {
     fn what_workers_cannot_give_is_refused_by_name() {
         let policy = Policy::default();
         for (text, words) in [
-            ("type: http\n", "answering HTTP"),
+            ("type: http\n", "listens at no address"),
             ("permissions: { ai: true }\n", "inference"),
             ("permissions: { gfx: true }\n", "window"),
             ("permissions: { net: { connect: ['https://example.org'] } }\n", "network"),

@@ -304,6 +304,7 @@ mod tests {
             inodes: 100,
             log: 1 << 20,
             instances: 1,
+            requests: None,
         }
     }
 

@@ -241,7 +241,7 @@ pub struct InstanceDetail {
 pub struct Ended {
     /// When.
     pub time: u64,
-    /// One word: `exit`, `trap`, `memory`, `cpu_time`, `timeout`, `killed`, `stopped`, `worker-lost`.
+    /// One word: `exit`, `trap`, `memory`, `cpu_time`, `timeout`, `killed`, `stopped`, `worker-lost`, `not-started`.
     pub cause: String,
     /// The exit code, as `qyvol run` would give it.
     pub code: u8,

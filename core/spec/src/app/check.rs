@@ -29,6 +29,8 @@ pub const STACK_BYTES_MIN: u64 = 64 << 10;
 pub const FDS_RANGE: core::ops::RangeInclusive<u32> = 8..=65_536;
 /// Most of `limits.instances`.
 pub const INSTANCES_MAX: u32 = 1024;
+/// Most of `limits.requests`.
+pub const REQUESTS_MAX: u32 = 1024;
 
 impl App {
     /// Everything that does not fit together, but for the files.
@@ -308,6 +310,7 @@ impl App {
             ("inodes", limits.inodes >= 1, "at least 1"),
             ("log", limits.log <= BYTES_MAX, "at most 8 EiB"),
             ("instances", (1..=INSTANCES_MAX).contains(&limits.instances), "1 to 1024"),
+            ("requests", limits.requests.is_none_or(|most| (1..=REQUESTS_MAX).contains(&most)), "1 to 1024"),
         ];
         for (key, _, range) in fits.iter().filter(|(_, fits, _)| !fits) {
             let path = KeyPath::key("limits").then(key);

@@ -22,7 +22,7 @@ use crate::manifest::{
 use crate::service::{Endpoint, Listen, Name};
 
 pub use check::{
-    ARGUMENT_BYTES_MAX, FDS_RANGE, FILES_MAX, INSTANCES_MAX, LIST_ITEMS_MAX, MEMORY_BYTES_MAX,
+    ARGUMENT_BYTES_MAX, FDS_RANGE, FILES_MAX, INSTANCES_MAX, LIST_ITEMS_MAX, MEMORY_BYTES_MAX, REQUESTS_MAX,
     STACK_BYTES_MAX, STACK_BYTES_MIN, TEXT_BYTES_MAX,
 };
 pub use hash::Hash;
@@ -31,7 +31,7 @@ pub use json::{APP_JSON_BYTES_MAX, ReadError};
 pub use resolve::{
     DISK_BYTES_DEFAULT, FDS_DEFAULT, HEALTH_INTERVAL_MS_DEFAULT, HEALTH_RETRIES_DEFAULT,
     HEALTH_START_PERIOD_MS_DEFAULT, HEALTH_TIMEOUT_MS_DEFAULT, INODES_DEFAULT, LOG_BYTES_DEFAULT,
-    MEMORY_BYTES_DEFAULT, STACK_BYTES_DEFAULT, STOP_GRACE_MS_DEFAULT,
+    MEMORY_BYTES_DEFAULT, REQUESTS_DEFAULT, STACK_BYTES_DEFAULT, STOP_GRACE_MS_DEFAULT,
 };
 
 /// An app, resolved.
@@ -201,6 +201,10 @@ pub struct AppLimits {
     pub log: u64,
     /// Instances at the same time.
     pub instances: u32,
+    /// Requests at work in each instance of a handler; `None` is [`REQUESTS_DEFAULT`]. What was signed before there was
+    /// the key reads back as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u32>,
 }
 
 /// How it is seen that an app works.

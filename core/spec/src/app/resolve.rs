@@ -17,6 +17,8 @@ pub const MEMORY_BYTES_DEFAULT: u64 = 256 * MIB;
 pub const STACK_BYTES_DEFAULT: u64 = MIB;
 /// Default of `limits.fds`.
 pub const FDS_DEFAULT: u32 = 256;
+/// `limits.requests`, where the manifest has none.
+pub const REQUESTS_DEFAULT: u32 = 64;
 /// Default of `limits.disk`.
 pub const DISK_BYTES_DEFAULT: u64 = 1024 * MIB;
 /// Default of `limits.inodes`.
@@ -128,6 +130,7 @@ fn limits(written: &Limits) -> AppLimits {
         inodes: written.inodes.unwrap_or(INODES_DEFAULT),
         log: written.log.map_or(LOG_BYTES_DEFAULT, |bytes| bytes.0),
         instances: written.instances.unwrap_or(1),
+        requests: written.requests,
     }
 }
 

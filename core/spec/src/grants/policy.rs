@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use super::allow::{Allow, Bind};
 use super::request::Request;
 use crate::Invalid;
-use crate::app::AppLimits;
+use crate::app::{AppLimits, REQUESTS_DEFAULT};
 use crate::manifest::{Limits, Mode};
 use crate::quantity::shown;
 use crate::service::Name;
@@ -202,6 +202,7 @@ impl Policy {
             inodes: asked.inodes.min(most.inodes.unwrap_or(u32::MAX)),
             log: bytes(asked.log, most.log),
             instances: asked.instances.min(most.instances.unwrap_or(u32::MAX)),
+            requests: least(asked.requests.or(most.requests.map(|_| REQUESTS_DEFAULT)), most.requests),
         }
     }
 }

@@ -119,6 +119,10 @@ pub struct Limits {
     /// Instances that run at the same time; default 1.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1024)))]
     pub instances: Option<u32>,
+    /// Requests that each instance has at work at the same time, where the program is a handler of HTTP requests; default
+    /// 64.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1024)))]
+    pub requests: Option<u32>,
 }
 
 /// `restart`: when an app that has ended is started again.

@@ -74,7 +74,7 @@ pub(super) fn unknown_key(key: &str, known: &[&str], under: Option<&str>, at_top
     let home = match key {
         "net" | "ai" | "exec" | "admin" | "gfx" | "sensors" => Some("permissions"),
         "memory" | "cpu" | "cpu_time" | "wall" | "stack" | "fds" | "disk" | "inodes" | "log"
-        | "instances" => Some("limits"),
+        | "instances" | "requests" => Some("limits"),
         _ => None,
     };
     if let Some(home) = home.filter(|home| at_top && known.contains(home)) {

@@ -107,7 +107,7 @@ const ACCEPT: Group = Group {
 const NETWORK: Group = Group {
     what: "reach the network",
     functions: &[],
-    interfaces: &["wasi:sockets/tcp@", "wasi:sockets/udp@", "wasi:http/"],
+    interfaces: &["wasi:sockets/tcp@", "wasi:sockets/udp@", "wasi:http/outgoing-handler@"],
     lines: &[
         "permissions: { net: { connect: [\"https://example.org\"] } }",
         "permissions: { net: { listen: [\"tcp://127.0.0.1:8080\"] } }",

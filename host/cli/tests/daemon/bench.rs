@@ -120,7 +120,12 @@ impl Bench {
 
     /// Packs and uploads a program under a manifest; the hash of its bundle.
     pub(crate) fn upload(&self, name: &str, manifest: &str, wat: &str) -> String {
-        self.sandbox.write(&format!("{name}/main.wasm"), wat::parse_str(wat).unwrap());
+        self.upload_wasm(name, manifest, &wat::parse_str(wat).unwrap())
+    }
+
+    /// The same with a program in bytes.
+    pub(crate) fn upload_wasm(&self, name: &str, manifest: &str, wasm: &[u8]) -> String {
+        self.sandbox.write(&format!("{name}/main.wasm"), wasm);
         let text = format!("name: {name}\nentrypoint: main.wasm\n{manifest}");
         self.sandbox.write(&format!("{name}/app.qyv"), text);
         let bundle = format!("{name}.qyvbin");

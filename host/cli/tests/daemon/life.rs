@@ -43,7 +43,7 @@ fn what_cannot_be_done_is_refused_with_its_reason_and_nothing_is_deployed() {
     let one = json!({ "bundle": hash, "allow_unsigned": true });
     refused(deploy(json!([one, one])), 400, "twice");
     refused(deploy(json!([{ "bundle": "00".repeat(32), "allow_unsigned": true }])), 404, "bundle");
-    refused(bench.deploy("web", "type: http\n", SLEEPER), 422, "not available here yet");
+    refused(bench.deploy("web", "type: http\n", SLEEPER), 422, "listens at no address");
     let dials = "type: service\npermissions: { net: { connect: ['service://other'] } }\n";
     refused(bench.deploy("dialler", dials, SLEEPER), 422, "--grant service://other");
     refused(bench.deploy("secretive", "type: service\nenv_from: [KEY]\n", SLEEPER), 422, "--grant env:KEY");

@@ -2,6 +2,7 @@
 
 mod bench;
 mod crash;
+mod http;
 mod life;
 mod manifests;
 #[path = "../sandbox/mod.rs"]

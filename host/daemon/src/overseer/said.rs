@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use qyv_spec::app::Hash;
-use qyv_supervise::{Cause, Event as LifeEvent};
+use qyv_supervise::{Cause, Event as LifeEvent, Instance};
 use qyvol_protocol::InstanceId;
 use qyvol_protocol::api::Ended;
 use qyvol_protocol::worker::{Exited, FromWorker, ToWorker, VERSION, Welcome};
@@ -27,7 +27,7 @@ impl Overseer {
             FromWorker::NotCompiled { instance, module } => self.not_compiled(worker, &instance, module),
             FromWorker::Failed { instance, message } => {
                 if let Some(run) = self.remove_run(worker, &instance) {
-                    self.happened.push_back(LifeEvent::StartFailed(run.instance, message));
+                    self.start_failed(run.instance, message);
                 }
             }
             FromWorker::Serving { instance, service, port, up } => {
@@ -119,7 +119,7 @@ impl Overseer {
             _ => {
                 self.forget_run(instance.lease);
                 let why = "its program was compiled and is not in the cache; is the disk full?".to_owned();
-                self.happened.push_back(LifeEvent::StartFailed(instance, why));
+                self.start_failed(instance, why);
             }
         }
     }
@@ -138,10 +138,23 @@ impl Overseer {
             let again = result.clone().and_then(|()| self.send_start(&instance));
             if let Err(why) = again {
                 self.forget_run(lease);
-                self.happened.push_back(LifeEvent::StartFailed(instance, why));
+                self.start_failed(instance, why);
             }
         }
         self.prepare();
+    }
+
+    /// An instance could not be started, for this reason.
+    pub(super) fn start_failed(&mut self, instance: Instance, why: String) {
+        let ended = Ended {
+            time: wall_ms(),
+            cause: "not-started".to_owned(),
+            code: 126,
+            message: why.clone(),
+            denials: Vec::new(),
+        };
+        self.ends.insert((instance.app.clone(), instance.slot), ended);
+        self.happened.push_back(LifeEvent::StartFailed(instance, why));
     }
 
     pub(super) fn exited(&mut self, worker: &str, exited: Exited) {

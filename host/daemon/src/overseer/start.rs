@@ -37,7 +37,7 @@ impl Overseer {
     pub(super) fn start(&mut self, instance: Instance) {
         if let Err(why) = self.place(&instance).and_then(|()| self.send_start(&instance)) {
             self.forget_run(instance.lease);
-            self.happened.push_back(LifeEvent::StartFailed(instance, why));
+            self.start_failed(instance, why);
         }
     }
 

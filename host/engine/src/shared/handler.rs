@@ -280,3 +280,6 @@ impl Body for AnswerBody {
         self.body.is_end_stream()
     }
 }
+
+#[cfg(test)]
+mod tests;

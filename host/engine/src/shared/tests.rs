@@ -15,7 +15,7 @@ use super::*;
 
 /// A host with a clock that stands at zero until it is moved, output into memory and input that comes when it is given.
 #[derive(Clone, Default)]
-struct TestHost(Arc<Mutex<State>>);
+pub(super) struct TestHost(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -24,6 +24,13 @@ struct State {
     output: Vec<u8>,
     waiting: Option<Waker>,
     ended: Option<Vec<Denial>>,
+}
+
+impl TestHost {
+    /// Whether its guest is gone.
+    pub(super) fn has_ended(&self) -> bool {
+        self.0.lock().unwrap().ended.is_some()
+    }
 }
 
 impl qyv_wasi::Host for TestHost {

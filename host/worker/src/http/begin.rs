@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use qyv_spec::app::REQUESTS_DEFAULT;
 use qyv_vfs::Budget;
 use qyvol_engine::shared::SharedHandler;
 use qyvol_protocol::worker::Start;
@@ -15,7 +16,7 @@ use tokio::sync::{Semaphore, watch};
 use super::gate::Gate;
 use super::given::Given;
 use super::life::{Denied, Life};
-use super::limits::{CONNECTIONS_MAX, PATIENCE, REQUESTS_AT_ONCE, WAITING_EACH};
+use super::limits::{CONNECTIONS_MAX, PATIENCE, WAITING_EACH};
 use super::{Server, Tasks};
 use crate::executor::Meter;
 use crate::guest::GuestHost;
@@ -74,7 +75,7 @@ pub(crate) fn begin(
         .add_group(app.as_str(), share(start))
         .ok_or_else(|| "too many instances".to_owned())?;
     let denied = Arc::<Denied>::default();
-    let at_once = REQUESTS_AT_ONCE;
+    let at_once = start.limits.requests.unwrap_or(REQUESTS_DEFAULT) as usize;
     let server = Arc::new(Server {
         worker: Arc::clone(worker),
         handler,

@@ -55,3 +55,6 @@ pub(super) async fn serve<B>(
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests;

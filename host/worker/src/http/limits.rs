@@ -14,9 +14,6 @@ pub(super) const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Bytes that are kept on their way in and out of a connection, each.
 pub(super) const BUFFER_BYTES_MAX: usize = 64 << 10;
 
-/// Requests that are in the hands of instances at once.
-pub(super) const REQUESTS_AT_ONCE: usize = 64;
-
 /// Requests that wait for each instance that may be at work. Further ones are 503.
 pub(super) const WAITING_EACH: usize = 16;
 
