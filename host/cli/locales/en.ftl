@@ -467,6 +467,60 @@ is-a-file-so-nothing-can-be-mounted-there = `{ $a }` is a file, so nothing can b
 is-set-by-env-too = `{ $a }` is set by `env` too
 name-it-in-one-of-them = name it in one of them
 
+## What the commands around an app say: `new`, `build`, `keygen`, `pack`, `sign`, `trust`, `verify`, `unpack`.
+
+exists-and-is-not-empty = `{ $a }` exists and is not empty
+name-a-folder-that-does-not-exist-yet = name a folder that does not exist yet
+made = made `{ $a }`: { $b }
+other-cd-then-qyvol-build-and-qyvol-run = `cd { $a }`, then `qyvol build` and `qyvol run .`
+the-entrypoint-is-not-compiled = the entrypoint `{ $a }` is not compiled
+qyvol-run-runs-it-as-it-is = `qyvol run { $a }` runs it as it is
+holds-no-cargo-toml = `{ $a }` holds no `Cargo.toml`
+build-knows-rust-only-build-with-your-language-s = `build` knows Rust only: build `{ $a }` with your language's own tools
+built = built `{ $a }`, { $b }
+rust-s-standard-library-for-is-not-installed = Rust's standard library for `{ $a }` is not installed
+is-not-installed = `{ $a }` is not installed
+install-rust-https-rustup-rs = install Rust: https://rustup.rs
+the-program-was-not-built-cargo-says-why-above = the program was not built; cargo says why above
+cargo-built-no-program = cargo built no program
+the-package-needs-a-src-main-rs = the package needs a `src/main.rs`
+cargo-built-several-programs = cargo built several programs: { $a }
+an-app-is-one-program-move-the-others-to = an app is one program: move the others to packages of their own
+exists-and-a-key-is-never-overwritten = `{ $a }` exists, and a key is never overwritten
+name-another-one-with-out = name another one with `--out`
+is-secret-keep-it-and-keep-a-copy-of = `{ $a }` is secret: keep it, and keep a copy of it
+is-for-those-who-shall-trust-it = `{ $a }` is for those who shall trust it
+other-packed-file = packed `{ $a }`: { $b }, { $c } file, { $d }
+other-packed-files = packed `{ $a }`: { $b }, { $c } files, { $d }
+signed-with-key = signed with key { $a }
+in-files-takes-no-file = `{ $a }` in `files` takes no file
+a-file-was-changed-while-it-was-packed-pack = a file was changed while it was packed: pack again
+a-bundle-is-packed-from-a-qyv-manifest-qyvol = a bundle is packed from a `.qyv` manifest; `qyvol new NAME` makes an app with one
+signed-with-key-2 = signed `{ $a }` with key { $b }
+other-key-is-trusted-for = key { $a } is trusted for { $b }
+other-key-is-forgotten = key { $a } is forgotten
+other-key-is-revoked-what-it-signed-is-refused = key { $a } is revoked: what it signed is refused
+its-apps-are-granted-without-a-question = its apps are granted { $a } without a question
+would-match-no-app-names-of-apps-have-no = `{ $a }` would match no app: names of apps have no publisher before a `/` yet
+write-what-the-names-of-the-publisher-s-apps = write what the names of the publisher's apps begin with, such as `acme-*`
+names-no-key = `{ $a }` names no key
+is-not-the-id-of-a-key = `{ $a }` is not the id of a key
+write-its-16-or-64-digits-as-qyvol-trust = write its 16 or 64 digits, as `qyvol trust ls` prints them
+the-trust-store-has-no-key = the trust store has no key { $a }
+qyvol-trust-ls-lists-them = `qyvol trust ls` lists them
+no-key-is-trusted-qyvol-trust-add-key-name = no key is trusted; `qyvol trust add KEY --name PATTERN` adds one
+is-not-the-name-of-a-key = `{ $a }` is not the name of a key
+qyvol-keygen-makes-one = `qyvol keygen` makes one
+qyvol-keygen-out-name-makes-one = `qyvol keygen --out NAME` makes one
+there-is-no-key = there is no key `{ $a }`
+the-secret-key-can-be-read-by-others = the secret key `{ $a }` can be read by others
+if-nobody-has-read-it-chmod-600-otherwise-make = if nobody has read it: `chmod 600 { $a }`; otherwise make a new one
+the-two-passphrases-differ = the two passphrases differ
+the-passphrase-is-empty = the passphrase is empty
+is-version-lower-than = `{ $a }` is version { $b }, lower than { $c }
+an-old-version-can-have-known-holes-force-accepts = an old version can have known holes; `--force` accepts it
+name-another-folder-with-c-dir-or-write-over = name another folder with `-C DIR`, or write over what is there with `--force`
+
 ## What the command line and the system say; keys that begin with `other-` are not said in our sources as they stand here.
 
 other-usage = Usage:

@@ -466,6 +466,60 @@ is-a-file-so-nothing-can-be-mounted-there = `{ $a }` es un archivo, así que ah�
 is-set-by-env-too = `{ $a }` lo pone también `env`
 name-it-in-one-of-them = nómbrela en una de las dos
 
+## Lo que dicen las órdenes que rodean a una aplicación: `new`, `build`, `keygen`, `pack`, `sign`, `trust`, `verify`, `unpack`.
+
+exists-and-is-not-empty = `{ $a }` existe y no está vacía
+name-a-folder-that-does-not-exist-yet = nombre una carpeta que aún no exista
+made = se hizo `{ $a }`: { $b }
+other-cd-then-qyvol-build-and-qyvol-run = `cd { $a }`, luego `qyvol build` y `qyvol run .`
+the-entrypoint-is-not-compiled = el punto de entrada `{ $a }` no se compila
+qyvol-run-runs-it-as-it-is = `qyvol run { $a }` lo ejecuta tal como está
+holds-no-cargo-toml = `{ $a }` no contiene ningún `Cargo.toml`
+build-knows-rust-only-build-with-your-language-s = `build` solo conoce Rust: construya `{ $a }` con las herramientas de su lenguaje
+built = se construyó `{ $a }`, { $b }
+rust-s-standard-library-for-is-not-installed = la biblioteca estándar de Rust para `{ $a }` no está instalada
+is-not-installed = `{ $a }` no está instalado
+install-rust-https-rustup-rs = instale Rust: https://rustup.rs
+the-program-was-not-built-cargo-says-why-above = el programa no se construyó; cargo dice arriba por qué
+cargo-built-no-program = cargo no construyó ningún programa
+the-package-needs-a-src-main-rs = el proyecto necesita un `src/main.rs`
+cargo-built-several-programs = cargo construyó varios programas: { $a }
+an-app-is-one-program-move-the-others-to = una aplicación es un programa: lleve los otros a proyectos propios
+exists-and-a-key-is-never-overwritten = `{ $a }` existe, y una clave nunca se reemplaza
+name-another-one-with-out = nombre otra con `--out`
+is-secret-keep-it-and-keep-a-copy-of = `{ $a }` es secreta: guárdela, y guarde una copia
+is-for-those-who-shall-trust-it = `{ $a }` es para quien deba confiar en ella
+other-packed-file = se empaquetó `{ $a }`: { $b }, { $c } archivo, { $d }
+other-packed-files = se empaquetó `{ $a }`: { $b }, { $c } archivos, { $d }
+signed-with-key = firmado con la clave { $a }
+in-files-takes-no-file = `{ $a }` en `files` no toma ningún archivo
+a-file-was-changed-while-it-was-packed-pack = un archivo cambió mientras se empaquetaba: empaquete de nuevo
+a-bundle-is-packed-from-a-qyv-manifest-qyvol = un paquete se hace de un manifiesto `.qyv`; `qyvol new NOMBRE` hace una aplicación con uno
+signed-with-key-2 = se firmó `{ $a }` con la clave { $b }
+other-key-is-trusted-for = se confía en la clave { $a } para { $b }
+other-key-is-forgotten = la clave { $a } está olvidada
+other-key-is-revoked-what-it-signed-is-refused = la clave { $a } está revocada: lo que firmó se rechaza
+its-apps-are-granted-without-a-question = a sus aplicaciones se concede { $a } sin preguntar
+would-match-no-app-names-of-apps-have-no = `{ $a }` no correspondería a ninguna aplicación: sus nombres aún no tienen quien publica antes de una `/`
+write-what-the-names-of-the-publisher-s-apps = escriba como empiezan los nombres de las aplicaciones de quien publica, por ejemplo `acme-*`
+names-no-key = `{ $a }` no nombra ninguna clave
+is-not-the-id-of-a-key = `{ $a }` no es el identificador de una clave
+write-its-16-or-64-digits-as-qyvol-trust = escriba sus 16 o 64 dígitos, como los escribe `qyvol trust ls`
+the-trust-store-has-no-key = el almacén de confianza no tiene la clave { $a }
+qyvol-trust-ls-lists-them = `qyvol trust ls` las lista
+no-key-is-trusted-qyvol-trust-add-key-name = no se confía en ninguna clave; `qyvol trust add CLAVE --name PATRÓN` añade una
+is-not-the-name-of-a-key = `{ $a }` no es el nombre de una clave
+qyvol-keygen-makes-one = `qyvol keygen` hace una
+qyvol-keygen-out-name-makes-one = `qyvol keygen --out NOMBRE` hace una
+there-is-no-key = no hay ninguna clave `{ $a }`
+the-secret-key-can-be-read-by-others = otros pueden leer la clave secreta `{ $a }`
+if-nobody-has-read-it-chmod-600-otherwise-make = si nadie la ha leído: `chmod 600 { $a }`; si no, haga una nueva
+the-two-passphrases-differ = las dos frases de paso no son iguales
+the-passphrase-is-empty = la frase de paso está vacía
+is-version-lower-than = `{ $a }` es la versión { $b }, menor que { $c }
+an-old-version-can-have-known-holes-force-accepts = una versión antigua puede tener fallos conocidos; `--force` la acepta
+name-another-folder-with-c-dir-or-write-over = nombre otra carpeta con `-C CARPETA`, o escriba encima de lo que hay con `--force`
+
 ## Lo que dicen la línea de órdenes y el sistema.
 
 other-usage = Uso:

@@ -113,3 +113,20 @@ fn help_is_in_spanish_with_its_examples() {
         assert!(!whole.contains(word) && !help.contains(word), "`{word}` is in:\n{whole}{help}");
     }
 }
+
+#[test]
+fn an_app_is_packed_signed_and_trusted_in_spanish() {
+    let sandbox = apps();
+    for (arguments, said) in [
+        (&["keygen"][..], "es secreta: guárdela"),
+        (
+            &["pack", "denied.qyv", "--sign", "default"],
+            "se empaquetó `denied.qyvbin`: hello 0.0.0, 1 archivo, ",
+        ),
+        (&["trust", "add", "default", "--name", "hello"], "se confía en la clave "),
+        (&["run", "denied.qyvbin"], "denegado: `path_open`"),
+    ] {
+        let told = run(&sandbox, SPANISH, arguments);
+        assert!(told.stderr.contains(said), "{arguments:?}: {}", told.stderr);
+    }
+}
