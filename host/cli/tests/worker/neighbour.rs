@@ -31,7 +31,6 @@ pub(crate) fn dial(worker: &Process, service: &str) -> UnixStream {
 }
 
 /// Asks and is answered, so many times.
-
 #[track_caller]
 pub(crate) fn answers(stream: &mut UnixStream, times: u32) {
     for round in 0..times {

@@ -229,6 +229,15 @@ fn let_go(gate: &(Mutex<bool>, Condvar)) {
     gate.1.notify_all();
 }
 
+/// Lets go at the end of a test, so that one that fails ends.
+struct LetGo(Arc<(Mutex<bool>, Condvar)>);
+
+impl Drop for LetGo {
+    fn drop(&mut self) {
+        let_go(&self.0);
+    }
+}
+
 #[track_caller]
 fn until(holds: impl Fn() -> bool) {
     let start = Instant::now();
@@ -261,6 +270,7 @@ fn runs(bench: &Bench, app: &str, turns: u32) {
 fn calls_that_hang_hold_up_nobody_else_and_an_app_holds_few_threads() {
     let bench = Bench::fair(2);
     let gate: Arc<(Mutex<bool>, Condvar)> = Arc::default();
+    let _at_last = LetGo(Arc::clone(&gate));
     let begun = Arc::new(AtomicUsize::new(0));
     let ended = Arc::new(AtomicUsize::new(0));
     let count = 3 * lane::LANE_THREADS_MAX;
@@ -296,6 +306,7 @@ fn a_task_that_hangs_is_killed_when_its_call_ends_and_the_executor_ends_without_
     }
     let bench = Bench::fair(1);
     let gate: Arc<(Mutex<bool>, Condvar)> = Arc::default();
+    let _at_last = LetGo(Arc::clone(&gate));
     let (sender, gone) = channel();
     let (held, hangs) = (Gone(sender), Arc::clone(&gate));
     let (begin, begun) = channel();
@@ -329,6 +340,7 @@ fn what_hangs_when_it_is_dropped_hangs_elsewhere() {
     }
     let bench = Bench::fair(1);
     let gate: Arc<(Mutex<bool>, Condvar)> = Arc::default();
+    let _at_last = LetGo(Arc::clone(&gate));
     let (sender, events) = channel();
     let slow = Slow(Arc::clone(&gate), sender);
     let (begin, begun) = channel();
