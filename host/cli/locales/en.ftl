@@ -270,6 +270,10 @@ the-shared-julia-runtime = the shared Julia runtime
 the-shared-lua-runtime = the shared Lua runtime
 a-bundle-cannot-name-a-folder-of-the-host = a bundle cannot name a folder of the host: `{ $a }`
 declare-a-slot-source-slot-inbox-which-the-operator = declare a slot, `source: slot:inbox`, which the operator binds: `--bind inbox=PATH`
+the-component-answers-http-requests-wasi-http-incoming-handler = the component answers HTTP requests (`wasi:http/incoming-handler`) and is no program: deploy it with `type: http` and an address to listen at
+the-module-exports-no-start-function-so-there-is = the module exports no `_start` function, so there is nothing to run
+nothing-here-offers-what-the-program-imports = nothing here offers what the program imports: { $a }
+not-a-webassembly-program-that-can-run-here = not a WebAssembly program that can run here: { $a }
 
 ## What is wrong with a manifest.
 

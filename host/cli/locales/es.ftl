@@ -269,6 +269,10 @@ the-shared-julia-runtime = el entorno compartido de Julia
 the-shared-lua-runtime = el entorno compartido de Lua
 a-bundle-cannot-name-a-folder-of-the-host = un paquete no puede nombrar una carpeta de la máquina: `{ $a }`
 declare-a-slot-source-slot-inbox-which-the-operator = declare una ranura, `source: slot:inbox`, que une quien la opera: `--bind inbox=RUTA`
+the-component-answers-http-requests-wasi-http-incoming-handler = el componente responde a peticiones HTTP (`wasi:http/incoming-handler`) y no es un programa: despliéguelo con `type: http` y una dirección en que escuchar
+the-module-exports-no-start-function-so-there-is = el módulo no exporta la función `_start`, así que no hay nada que ejecutar
+nothing-here-offers-what-the-program-imports = aquí nada ofrece lo que el programa importa: { $a }
+not-a-webassembly-program-that-can-run-here = no es un programa WebAssembly que se pueda ejecutar aquí: { $a }
 
 ## Lo que está mal en un manifiesto.
 
