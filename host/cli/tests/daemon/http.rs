@@ -91,7 +91,7 @@ impl Web {
 fn requests_are_answered_and_what_goes_wrong_stays_with_its_request() {
     let web = Web::with(
         "env: { WORD: said }\nhealth: { http: /, interval: 1s }\nfs: { type: memfs, mount: /tmp }\n\
-         limits: { memory: 64MiB, wall: 2s, cpu_time: 700ms }\n",
+         limits: { memory: 32MiB, wall: 6s, cpu_time: 500ms }\n",
     );
     let generation = web.bench.instance("web").0;
     let is = |path: &str, status: u16, body: &str| {
