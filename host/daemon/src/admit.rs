@@ -17,7 +17,7 @@ use crate::fault::{Fault, Kind};
 pub(crate) const FEATURES: HostFeatures = HostFeatures {
     supervision: true,
     services: true,
-    net: false,
+    net: true,
     listen: true,
     http: true,
     web: false,
@@ -357,7 +357,6 @@ mod tests {
             ("type: http\n", "listens at no address"),
             ("permissions: { ai: true }\n", "inference"),
             ("permissions: { gfx: true }\n", "window"),
-            ("permissions: { net: { connect: ['https://example.org'] } }\n", "network"),
         ] {
             let asks = candidate(&format!("name: app\n{text}"), trusted(Some("all")), "{}");
             refused(&asks, &scene(&policy), words);

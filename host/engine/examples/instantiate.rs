@@ -59,6 +59,7 @@ fn measure(runs: usize) -> Result<(), Box<dyn Error>> {
             process,
             stdio: stdio.clone(),
             memory: Budget::new(1 << 20),
+            outside: None,
             interrupt: interrupt.clone(),
             watchdog: None,
         };

@@ -1,16 +1,26 @@
 //! What a guest gets from this process: clocks, random numbers, the standard streams.
 
 use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use qyv_wasi::{Clock, Error, Interest, Readiness, Result, Source, Stream, StreamKind, Wait};
+use qyv_wasi::{
+    Clock, Denial, Direction, Error, Interest, Readiness, Result, Socket, Source, Stream, StreamKind, Wait,
+};
+use qyvol_net::Outside;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::FileType;
 
 use crate::interrupt::{Interrupt, Reason};
+use crate::network::Network;
+use crate::shared::SharedHost;
 use crate::system;
+
+/// How often a guest looks at its connections when the process has no descriptor left to be woken by.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Where a guest's output goes. Shared, so that the process can still write its last words.
 pub type Sink = Arc<Mutex<dyn Write + Send>>;
@@ -85,13 +95,14 @@ impl Write for Direct {
 pub(crate) struct ProcessHost {
     stdio: Stdio,
     stdin_kind: StreamKind,
+    network: Network,
     interrupt: Interrupt,
 }
 
 impl ProcessHost {
-    pub(crate) fn new(stdio: Stdio, interrupt: Interrupt) -> Self {
+    pub(crate) fn new(stdio: Stdio, outside: Option<Arc<Outside>>, interrupt: Interrupt) -> Self {
         let stdin_kind = if stdio.stdin { kind_of(rustix::stdio::stdin()) } else { StreamKind::Null };
-        Self { stdio, stdin_kind, interrupt }
+        Self { stdio, stdin_kind, network: Network::new(outside), interrupt }
     }
 
     /// Blocks until what a call waits for has come, or the guest is to stop.
@@ -104,15 +115,36 @@ impl ProcessHost {
                 .checked_add(left)
                 .unwrap_or_else(|| Instant::now() + Duration::from_secs(365 * 86_400))
         });
-        let interests: Vec<_> = wait
+        let sockets: Vec<_> = wait
+            .sources()
+            .iter()
+            .filter_map(|(source, interest)| match source {
+                Source::Socket(socket) => Some((*socket, *interest)),
+                // Nothing is ever accepted here.
+                Source::Stream(_) | Source::Listener(_) => None,
+            })
+            .collect();
+        let mut interests: Vec<_> = wait
             .sources()
             .iter()
             .filter_map(|(source, interest)| match source {
                 Source::Stream(stream) => Some((descriptor(*stream), flags(*interest))),
-                // Nothing is ever dialled or accepted here.
                 Source::Socket(_) | Source::Listener(_) => None,
             })
             .collect();
+        if !sockets.is_empty() {
+            // The call is made again, and looks for itself.
+            match self.network.wait(&sockets) {
+                Some(false) => {}
+                Some(true) => return self.interrupt.reason().map_or(Ok(()), Err),
+                None => {
+                    let look = Instant::now() + LOOK;
+                    let until = deadline.map_or(look, |deadline| deadline.min(look));
+                    return self.interrupt.wait(&interests, Some(until));
+                }
+            }
+            interests.extend(self.network.bell().map(|bell| (bell, PollFlags::IN)));
+        }
         self.interrupt.wait(&interests, deadline)
     }
 
@@ -178,7 +210,11 @@ impl qyv_wasi::Host for ProcessHost {
     }
 
     fn ready(&mut self, source: Source, interest: Interest) -> Option<Readiness> {
-        let Source::Stream(stream) = source else { return None };
+        let stream = match source {
+            Source::Stream(stream) => stream,
+            Source::Socket(socket) => return self.network.ready(socket, interest, None),
+            Source::Listener(_) => return None,
+        };
         if self.is_input_null(stream) {
             return Some(Readiness { bytes: 0, hangup: true });
         }
@@ -199,6 +235,74 @@ impl qyv_wasi::Host for ProcessHost {
     fn yield_now(&mut self) {
         rustix::thread::sched_yield();
     }
+
+    fn service(&mut self, name: &str, port: Option<u16>) -> Result<()> {
+        self.network.check(name, port)
+    }
+
+    fn services(&mut self) -> Vec<String> {
+        self.network.listed()
+    }
+
+    fn service_info(&mut self, name: &str) -> Result<String> {
+        self.network.check(name, None).and(Err(Error::NOENT))
+    }
+
+    fn dial(&mut self, name: &str, port: Option<u16>, direction: Direction) -> Result<Socket> {
+        self.network.dial(name, port, direction)
+    }
+
+    fn connected(&mut self, socket: Socket) -> Result<()> {
+        self.network.get(socket)?.connected()
+    }
+
+    fn look_up(&mut self, name: &str) -> Result<Socket> {
+        self.network.look_up(name)
+    }
+
+    fn addresses(&mut self, look_up: Socket) -> Result<Vec<IpAddr>> {
+        self.network.get(look_up)?.addresses()
+    }
+
+    fn connect(&mut self, address: SocketAddr) -> Result<Socket> {
+        self.network.connect(address)
+    }
+
+    fn missing(&mut self, socket: Socket) -> Option<String> {
+        self.network.get(socket).ok()?.missing()
+    }
+
+    fn receive(&mut self, socket: Socket, into: &mut [u8], peek: bool) -> Result<usize> {
+        self.network.get(socket)?.receive(into, peek)
+    }
+
+    fn send(&mut self, socket: Socket, from: &[u8]) -> Result<usize> {
+        self.network.get(socket)?.send(from)
+    }
+
+    fn shutdown(&mut self, socket: Socket, direction: Direction) -> Result<()> {
+        self.network.get(socket)?.shutdown(direction)
+    }
+
+    fn close(&mut self, source: Source) {
+        if let Source::Socket(socket) = source {
+            self.network.close(socket);
+        }
+    }
+}
+
+/// For a component, whose own runtime waits for all but its connections.
+impl SharedHost for ProcessHost {
+    fn poll_wait(&mut self, wait: &Wait, context: &mut Context<'_>) -> Poll<()> {
+        let mut sources = wait.sources().iter();
+        let ready = sources.any(|(source, interest)| match source {
+            Source::Socket(socket) => self.network.ready(*socket, *interest, Some(context.waker())).is_some(),
+            Source::Stream(_) | Source::Listener(_) => true,
+        });
+        if ready { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn ended(&mut self, _: &[Denial]) {}
 }
 
 fn descriptor(stream: Stream) -> BorrowedFd<'static> {

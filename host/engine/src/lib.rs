@@ -23,6 +23,7 @@ mod error;
 mod host;
 mod interrupt;
 mod limits;
+mod network;
 mod preview1;
 mod program;
 mod run;

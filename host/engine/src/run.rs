@@ -1,9 +1,11 @@
 //! Running a program from its start to its end.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use qyv_vfs::Budget;
 use qyv_wasi::{Denial, Process};
+use qyvol_net::Outside;
 use wasmtime::{InstancePre, Store, UpdateDeadline};
 
 use crate::host::{ProcessHost, Stdio};
@@ -23,6 +25,8 @@ pub struct Start<'a> {
     pub stdio: Stdio,
     /// The counter of its memory; the same that its memory file systems are charged to.
     pub memory: Budget,
+    /// The network outside, as far as it may reach it.
+    pub outside: Option<Arc<Outside>>,
     /// How it is asked to stop.
     pub interrupt: Interrupt,
     /// Who watches its time, when it has limits of time.
@@ -79,7 +83,7 @@ impl Program {
             &self.engine,
             Guest {
                 process: start.process,
-                host: ProcessHost::new(start.stdio, start.interrupt.clone()),
+                host: ProcessHost::new(start.stdio, start.outside, start.interrupt.clone()),
                 limiter: Limiter::new(start.memory),
                 memory: None,
             },

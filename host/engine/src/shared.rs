@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 
 use qyv_vfs::Budget;
 use qyv_wasi::{Denial, Process, Stream, Wait};
+use qyvol_net::Outside;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, InstancePre, Store};
 
@@ -34,6 +35,11 @@ pub trait SharedHost: qyv_wasi::Host + Send + Sync + 'static {
     /// Ready when the wait's deadline has come or one of its sources is ready; otherwise the context is woken when it may
     /// be. A spurious `Ready` costs the guest nothing but another look.
     fn poll_wait(&mut self, wait: &Wait, context: &mut Context<'_>) -> Poll<()>;
+
+    /// The network outside, as far as the guest may reach it: its requests of HTTP leave there.
+    fn outside(&self) -> Option<Arc<Outside>> {
+        None
+    }
 
     /// The guest is gone, and the host is not called again: what it was refused. When it exited, all that it held was
     /// closed before; what is still open died with it.
@@ -275,6 +281,7 @@ fn config_of<H: SharedHost>(process: Process, host: &Arc<Lent<H>>, memory: &Budg
         vfs: parts.vfs,
         preopens: parts.preopens,
         services: Some(Services::new(host.clone(), parts.listeners, memory.clone())),
+        outside: host.with(|host| host.outside()),
         stdin: standard(Stream::Stdin),
         stdout: standard(Stream::Stdout),
         stderr: standard(Stream::Stderr),

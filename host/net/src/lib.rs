@@ -14,17 +14,20 @@
 #![cfg(unix)]
 
 mod failure;
+pub mod http;
 mod net;
 mod outside;
 mod outward;
 mod pending;
 mod resolver;
 mod stream;
+mod tls;
 
 pub use net::Net;
 pub use outside::Outside;
 pub use outward::Outward;
-pub use resolver::{Resolver, SystemResolver};
+pub use resolver::{RESOLVER_FILES, RESOLVER_FOLDER, Resolver, SystemResolver};
+pub use tls::Roots;
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::failure::error_of;
 use crate::resolver::Resolver;
+use crate::tls::{Roots, Tls};
 
 /// Names that are looked up at one time, for all apps of the process. One that hangs holds its place until it is over, even
 /// when nobody waits for it any more.
@@ -44,22 +45,29 @@ pub(crate) struct Patience {
 /// What all apps of a process share on their way out.
 pub struct Net {
     pub(crate) patience: Patience,
+    pub(crate) tls: Tls,
     reactor: Handle,
     resolver: Arc<dyn Resolver>,
     look_ups: Arc<Semaphore>,
 }
 
 impl Net {
-    /// `reactor` is where everything that takes time runs; threads that resolve names are started by its threads.
+    /// `reactor` is where everything that takes time runs; threads that resolve names are started by its threads. `roots` are
+    /// for requests over TLS.
     #[must_use]
-    pub fn new(reactor: Handle, resolver: impl Resolver) -> Arc<Self> {
+    pub fn new(reactor: Handle, resolver: impl Resolver, roots: Roots) -> Arc<Self> {
         let patience = Patience { resolve: RESOLVE_TIMEOUT, connect: CONNECT_TIMEOUT };
-        Self::with_patience(reactor, resolver, patience)
+        Self::with_patience(reactor, resolver, roots, patience)
     }
 
-    pub(crate) fn with_patience(reactor: Handle, resolver: impl Resolver, patience: Patience) -> Arc<Self> {
+    pub(crate) fn with_patience(
+        reactor: Handle,
+        resolver: impl Resolver,
+        roots: Roots,
+        patience: Patience,
+    ) -> Arc<Self> {
         let look_ups = Arc::new(Semaphore::new(LOOK_UPS_MAX));
-        Arc::new(Self { patience, reactor, resolver: Arc::new(resolver), look_ups })
+        Arc::new(Self { patience, tls: Tls::new(roots), reactor, resolver: Arc::new(resolver), look_ups })
     }
 
     pub(crate) fn reactor(&self) -> &Handle {

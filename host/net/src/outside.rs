@@ -32,8 +32,8 @@ const OUTWARD_BYTES: u64 = 2 << 10;
 
 /// The network outside, as one instance may reach it.
 pub struct Outside {
-    net: Arc<Net>,
-    granted: Mutex<Outbound>,
+    pub(crate) net: Arc<Net>,
+    pub(crate) granted: Mutex<Outbound>,
     /// What the names stood for that it has looked up.
     learnt: Mutex<VecDeque<(Host, IpAddr)>>,
     resolving: Arc<Semaphore>,
@@ -93,7 +93,7 @@ impl Outside {
     /// `ACCES` when it was not granted, `MFILE` and `NOMEM` beyond the limits.
     pub fn dial(self: &Arc<Self>, target: &str, ways: Direction) -> Result<Outward> {
         let (host, port) = self.target(target)?;
-        let places = self.places(1)?;
+        let places = self.places(OUTWARD_BYTES)?;
         let cut = self.cut(Scheme::Tcp, (!is_number(&host)).then(|| host.clone()));
         let (outside, hand) = (Arc::clone(self), Arc::clone(&cut));
         let reach = async move { outside.reach(&hand, &host, port, outside.net.patience.connect).await };
@@ -108,15 +108,10 @@ impl Outside {
     pub fn connect(self: &Arc<Self>, address: SocketAddr) -> Result<Outward> {
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let name = self.granted_as(address).ok_or(Error::ACCES)?;
-        let places = self.places(1)?;
+        let places = self.places(OUTWARD_BYTES)?;
         let cut = self.cut(Scheme::Tcp, name);
-        let (hand, patience) = (Arc::clone(&cut), self.net.patience.connect);
-        let reach = async move {
-            let connected = tokio::time::timeout(patience, connect_first(&[address])).await;
-            let (stream, _) = connected.map_err(|_| Error::TIMEDOUT)??;
-            hand.reached(address);
-            Ok(stream)
-        };
+        let (outside, hand) = (Arc::clone(self), Arc::clone(&cut));
+        let reach = async move { outside.connect_to(&hand, &[address], outside.net.patience.connect).await };
         Ok(Stream::start(self.net.reactor(), reach, cut, Direction::Both, places).into())
     }
 
@@ -157,13 +152,23 @@ impl Outside {
             addresses.iter().filter(allowed).copied().collect()
         };
         let Some(first) = addresses.first().filter(|_| allowed.is_empty()) else {
-            let connected = tokio::time::timeout(patience, connect_first(&allowed)).await;
-            let (stream, address) = connected.map_err(|_| Error::TIMEDOUT)??;
-            cut.reached(address);
-            // It may have been taken back meanwhile.
-            return if self.still_allows(cut) { Ok(stream) } else { Err(Error::CONNABORTED.into()) };
+            return self.connect_to(cut, &allowed, patience).await;
         };
         Err(Failure { error: Error::ACCES, missing: Outbound::missing(cut.scheme, name, *first) })
+    }
+
+    /// Connects to one of these addresses, which were allowed a moment ago.
+    async fn connect_to(
+        &self,
+        cut: &Cut,
+        addresses: &[SocketAddr],
+        patience: Duration,
+    ) -> std::result::Result<TcpStream, Failure> {
+        let connected = tokio::time::timeout(patience, connect_first(addresses)).await;
+        let (stream, address) = connected.map_err(|_| Error::TIMEDOUT)??;
+        cut.reached(address);
+        // It may have been taken back meanwhile.
+        if self.still_allows(cut) { Ok(stream) } else { Err(Error::CONNABORTED.into()) }
     }
 
     /// `host:port` when it may be asked for.
@@ -226,9 +231,9 @@ impl Outside {
     }
 
     /// A place among the connections, and what one costs.
-    pub(crate) fn places(&self, costs: u64) -> Result<Places> {
+    pub(crate) fn places(&self, bytes: u64) -> Result<Places> {
         let place = Arc::clone(&self.connections).try_acquire_owned().map_err(|_| Error::MFILE)?;
-        let charge = self.memory.charge(OUTWARD_BYTES * costs).ok_or(Error::NOMEM)?;
+        let charge = self.memory.charge(bytes).ok_or(Error::NOMEM)?;
         Ok(Places { _place: place, _charge: charge })
     }
 

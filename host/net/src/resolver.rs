@@ -13,6 +13,13 @@ pub trait Resolver: Send + Sync + 'static {
     fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>>;
 }
 
+/// The files of the host that [`SystemResolver`] reads. Who loses them loses names.
+pub const RESOLVER_FILES: [&str; 5] =
+    ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf"];
+
+/// Where `/etc/resolv.conf` leads on hosts with `systemd-resolved`, which replaces it there.
+pub const RESOLVER_FOLDER: &str = "/run/systemd/resolve";
+
 /// The host's own: its files, its servers, its search domains (`getaddrinfo`).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemResolver;

@@ -14,7 +14,7 @@ use qyv_wasi::{Direction, Interest};
 use tokio::runtime::Runtime;
 
 use crate::net::Patience;
-use crate::{Net, Outside, Outward, Resolver};
+use crate::{Net, Outside, Outward, Resolver, Roots};
 
 /// Answers what it was told to, call after call, the last answer for ever; counts.
 #[derive(Clone, Default)]
@@ -78,7 +78,7 @@ impl Bench {
     fn patient(resolver: Liar, patience: Patience) -> Self {
         let reactor =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let net = Net::with_patience(reactor.handle().clone(), resolver, patience);
+        let net = Net::with_patience(reactor.handle().clone(), resolver, Roots::mozilla(), patience);
         Self { net, memory: Budget::new(1 << 20), _reactor: reactor }
     }
 

@@ -35,6 +35,10 @@ pub const SERVICES_FD: i32 = 4;
 /// The variable of its environment in which a worker finds the word that its daemon knows.
 pub const TOKEN_VARIABLE: &str = "QYVOL_WORKER_TOKEN";
 
+/// The variable that names a file of certificates: whom requests of apps over TLS trust. It is all that a worker is given of
+/// its daemon's own environment.
+pub const ROOTS_VARIABLE: &str = "SSL_CERT_FILE";
+
 /// How long a worker whose daemon went away, and did not come back, goes on, in seconds.
 pub const ORPHAN_SECONDS: u64 = 60;
 
@@ -98,6 +102,10 @@ pub enum ToWorker {
         app: Name,
         /// What it may still dial.
         dial: Vec<ServiceAddress>,
+        /// The hosts that it may still connect to.
+        connect: Vec<Endpoint>,
+        /// Whether it may still connect to any host with a public address.
+        anywhere: bool,
     },
     /// Tell what the instances have used.
     Usage {

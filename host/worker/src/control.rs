@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use qyvol_engine::Cache;
+use qyvol_net::Roots;
 use qyvol_protocol::channel::{self, Received};
 use qyvol_protocol::worker::{
     CONTROL_FD, FromWorker, Hello, ORPHAN_SECONDS, SERVICES_FD, Start, TOKEN_VARIABLE, ToWorker, VERSION,
@@ -14,7 +15,7 @@ use qyvol_protocol::worker::{
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::arguments::Arguments;
-use crate::instance::{Instance, NotStarted, Why};
+use crate::instance::{Instance, NotStarted, Why, outbound};
 use crate::walls;
 use crate::worker::Worker;
 
@@ -38,13 +39,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let control = inherited(CONTROL_FD)?;
     let services = inherited(SERVICES_FD)?;
     let cache = Cache::open(&arguments.cache).map_err(|error| error.to_string())?;
+    let roots = Roots::of_environment().map_err(|error| error.to_string())?;
     // Before any other thread, so that they hold for all.
     let walls = walls::build(
         &[&arguments.read[..], std::slice::from_ref(&arguments.cache)].concat(),
         &arguments.write,
         arguments.outside,
     )?;
-    let worker = Worker::new(&arguments, cache, walls, services)?;
+    let worker = Worker::new(&arguments, cache, walls, services, roots)?;
     serve(&worker, &control, &token)
 }
 
@@ -239,7 +241,10 @@ fn obey(worker: &Arc<Worker>, received: Received<ToWorker>) {
             });
         }
         ToWorker::Routes(routes) => worker.services.routes(&routes),
-        ToWorker::Revoke { app, dial } => worker.services.grant(&app, &dial),
+        ToWorker::Revoke { app, dial, connect, anywhere } => {
+            worker.services.grant(&app, &dial);
+            worker.grant_outside(&app, &outbound(&connect, anywhere));
+        }
         ToWorker::Usage { request } => {
             worker.reporter.tell(FromWorker::Usage { request, instances: worker.used() });
         }

@@ -1,6 +1,7 @@
 //! What a guest gets from its worker: clocks, randomness, its log, its connections.
 
 use std::future::Future as _;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -15,6 +16,7 @@ use qyv_wasi::{
 use qyvol_engine::shared::SharedHost;
 use qyvol_engine::system;
 use qyvol_logs::LogStream;
+use qyvol_net::{Outside, Outward};
 use tokio::time::{Instant, Sleep};
 
 use crate::executor::{Meter, may_wait};
@@ -38,6 +40,14 @@ pub(crate) enum Listening {
     Tcp(Accepting),
 }
 
+/// A connection of a guest.
+enum Held {
+    /// To or from a service.
+    Service(End<Shared>),
+    /// To the network outside, or a look-up there.
+    Outside(Outward),
+}
+
 /// The host of one guest.
 pub(crate) struct GuestHost {
     app: AppId,
@@ -46,7 +56,8 @@ pub(crate) struct GuestHost {
     stderr: LogStream,
     meter: Arc<Meter>,
     memory: Budget,
-    sockets: Vec<Option<End<Shared>>>,
+    outside: Arc<Outside>,
+    sockets: Vec<Option<Held>>,
     listeners: Vec<Option<Listening>>,
     sleep: Option<Pin<Box<Sleep>>>,
     denials: Arc<Mutex<Vec<Denial>>>,
@@ -59,6 +70,7 @@ impl GuestHost {
         log: &LogStream,
         meter: Arc<Meter>,
         memory: Budget,
+        outside: Arc<Outside>,
         listeners: Vec<Listening>,
     ) -> Self {
         Self {
@@ -68,6 +80,7 @@ impl GuestHost {
             stderr: log.stderr(),
             meter,
             memory,
+            outside,
             sockets: Vec::new(),
             listeners: listeners.into_iter().map(Some).collect(),
             sleep: None,
@@ -80,8 +93,8 @@ impl GuestHost {
         Arc::clone(&self.denials)
     }
 
-    fn socket(&self, socket: Socket) -> Result<&End<Shared>> {
-        self.sockets.get(socket.0 as usize).and_then(Option::as_ref).ok_or(Error::BADF)
+    fn socket(&mut self, socket: Socket) -> Result<&mut Held> {
+        self.sockets.get_mut(socket.0 as usize).and_then(Option::as_mut).ok_or(Error::BADF)
     }
 
     fn listener(&self, listener: Listener) -> Result<&Listening> {
@@ -89,12 +102,12 @@ impl GuestHost {
     }
 
     /// Keeps a connection under the lowest free number. There are never more than `limits.fds`.
-    fn keep(&mut self, end: End<Shared>) -> Socket {
+    fn keep(&mut self, held: Held) -> Socket {
         let free = self.sockets.iter().position(Option::is_none).unwrap_or_else(|| {
             self.sockets.push(None);
             self.sockets.len() - 1
         });
-        self.sockets[free] = Some(end);
+        self.sockets[free] = Some(held);
         Socket(u32::try_from(free).unwrap_or(u32::MAX))
     }
 
@@ -110,7 +123,8 @@ impl GuestHost {
             Source::Stream(Stream::Stdin) => hangup,
             Source::Stream(_) => Some(Readiness { bytes: 1, hangup: false }),
             Source::Socket(socket) => match self.socket(socket) {
-                Ok(end) => {
+                Ok(Held::Outside(outward)) => outward.ready(interest, waker),
+                Ok(Held::Service(end)) => {
                     let interest = match interest {
                         Interest::Read => qyv_svc::Interest::Read,
                         Interest::Write => qyv_svc::Interest::Write,
@@ -134,6 +148,11 @@ impl GuestHost {
             },
         }
     }
+}
+
+/// Whether a name is that of a host outside, with its port: those of services have no colon.
+fn is_outside(name: &str) -> bool {
+    name.contains(':')
 }
 
 fn ways(direction: Direction) -> qyv_svc::Direction {
@@ -190,26 +209,69 @@ impl qyv_wasi::Host for GuestHost {
     fn yield_now(&mut self) {}
 
     fn service(&mut self, name: &str, port: Option<u16>) -> Result<()> {
+        if is_outside(name) {
+            self.outside.check(name)?;
+            return if port.is_some() { Err(Error::NOENT) } else { Ok(()) };
+        }
         self.services.with(|network, _| network.service(self.app, name, port))
     }
 
     fn services(&mut self) -> Vec<String> {
-        self.services
-            .with(|network, _| network.services(self.app).map(|name| name.as_str().to_owned()).collect())
+        let mut names: Vec<_> = self
+            .services
+            .with(|network, _| network.services(self.app).map(|name| name.as_str().to_owned()).collect());
+        names.extend(self.outside.listed());
+        names.sort_unstable();
+        names
     }
 
     fn service_info(&mut self, name: &str) -> Result<String> {
+        if is_outside(name) {
+            return self.outside.check(name).and(Err(Error::NOENT));
+        }
         self.services.with(|network, _| network.info(self.app, name))
     }
 
     fn dial(&mut self, name: &str, port: Option<u16>, direction: Direction) -> Result<Socket> {
+        if is_outside(name) {
+            qyv_wasi::Host::service(self, name, port)?;
+            let outward = self.outside.dial(name, direction)?;
+            return Ok(self.keep(Held::Outside(outward)));
+        }
         let dial = Dial { app: self.app, name, port, ways: ways(direction), budget: &self.memory };
         let end = self.services.dial(&dial)?;
-        Ok(self.keep(end))
+        Ok(self.keep(Held::Service(end)))
     }
 
     fn connected(&mut self, socket: Socket) -> Result<()> {
-        self.socket(socket)?.connected()
+        match self.socket(socket)? {
+            Held::Service(end) => end.connected(),
+            Held::Outside(outward) => outward.connected(),
+        }
+    }
+
+    fn look_up(&mut self, name: &str) -> Result<Socket> {
+        let outward = self.outside.look_up(name)?;
+        Ok(self.keep(Held::Outside(outward)))
+    }
+
+    fn addresses(&mut self, look_up: Socket) -> Result<Vec<IpAddr>> {
+        match self.socket(look_up)? {
+            Held::Service(_) => Err(Error::NOTSOCK),
+            Held::Outside(outward) => outward.addresses(),
+        }
+    }
+
+    fn connect(&mut self, address: SocketAddr) -> Result<Socket> {
+        let outward = self.outside.connect(address)?;
+        Ok(self.keep(Held::Outside(outward)))
+    }
+
+    fn missing(&mut self, socket: Socket) -> Option<String> {
+        match self.socket(socket).ok()? {
+            Held::Service(_) => None,
+            Held::Outside(outward) => outward.missing(),
+        }
     }
 
     fn accept(&mut self, listener: Listener) -> Result<Socket> {
@@ -220,19 +282,28 @@ impl qyv_wasi::Host for GuestHost {
             }
             Listening::Tcp(accepting) => accepting.accept()?,
         };
-        Ok(self.keep(end))
+        Ok(self.keep(Held::Service(end)))
     }
 
     fn receive(&mut self, socket: Socket, into: &mut [u8], peek: bool) -> Result<usize> {
-        self.socket(socket)?.receive(into, peek)
+        match self.socket(socket)? {
+            Held::Service(end) => end.receive(into, peek),
+            Held::Outside(outward) => outward.receive(into, peek),
+        }
     }
 
     fn send(&mut self, socket: Socket, from: &[u8]) -> Result<usize> {
-        self.socket(socket)?.send(from)
+        match self.socket(socket)? {
+            Held::Service(end) => end.send(from),
+            Held::Outside(outward) => outward.send(from),
+        }
     }
 
     fn shutdown(&mut self, socket: Socket, direction: Direction) -> Result<()> {
-        self.socket(socket)?.shutdown(ways(direction));
+        match self.socket(socket)? {
+            Held::Service(end) => end.shutdown(ways(direction)),
+            Held::Outside(outward) => outward.shutdown(direction)?,
+        }
         Ok(())
     }
 
@@ -281,6 +352,10 @@ impl SharedHost for GuestHost {
         Poll::Pending
     }
 
+    fn outside(&self) -> Option<Arc<Outside>> {
+        Some(Arc::clone(&self.outside))
+    }
+
     fn ended(&mut self, denials: &[Denial]) {
         *self.denials.lock().unwrap_or_else(PoisonError::into_inner) = denials.to_vec();
     }
@@ -289,8 +364,11 @@ impl SharedHost for GuestHost {
 impl Drop for GuestHost {
     /// A guest that dies in the middle of a conversation has not ended it in order.
     fn drop(&mut self) {
-        for end in self.sockets.drain(..).flatten() {
-            end.fail(qyv_svc::Failure::Reset);
+        for held in self.sockets.drain(..).flatten() {
+            match held {
+                Held::Service(end) => end.fail(qyv_svc::Failure::Reset),
+                Held::Outside(mut outward) => outward.reset(),
+            }
         }
     }
 }

@@ -24,6 +24,7 @@ use qyvol_protocol::InstanceId;
 use qyvol_protocol::worker::{Exited, FromWorker, Running, Start, Used};
 
 pub(crate) use self::ending::Why;
+pub(crate) use self::setup::outbound;
 use crate::executor::{Meter, Task};
 use crate::guest::GuestHost;
 use crate::http::{self, Server};

@@ -3,15 +3,12 @@
 mod calls;
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use qyvol_fs::Folder;
 use qyvol_fs::landlock::{Reach, restrict_but};
+use qyvol_net::{RESOLVER_FILES, RESOLVER_FOLDER};
 use qyvol_protocol::worker::Wall;
-
-/// What a worker whose apps reach out looks names up with.
-const RESOLVER_FILES: &[&str] =
-    &["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf"];
 
 /// Builds the walls around this process, which has one thread. `outside`: whether apps may connect to hosts. Each says
 /// whether it stands.
@@ -24,8 +21,11 @@ pub(crate) fn build(read: &[PathBuf], write: &[PathBuf], outside: bool) -> Resul
             folders.push((folder, reach));
         }
     }
+    // A host's resolver keeps what changes in a folder of its own.
+    let changing = outside.then(|| Folder::open(Path::new(RESOLVER_FOLDER)).ok()).flatten();
+    folders.extend(changing.map(|folder| (folder, Reach::ReadOnly)));
     let keep: Vec<_> = folders.iter().map(|(folder, reach)| (folder, *reach)).collect();
-    let resolver = if outside { RESOLVER_FILES } else { &[] };
+    let resolver: &[&str] = if outside { &RESOLVER_FILES } else { &[] };
     let resolver: Vec<File> = resolver.iter().filter_map(|path| File::open(path).ok()).collect();
     let files = restrict_but(&keep, &resolver).map_err(|error| format!("cannot wall off files: {error}"))?;
     let stands = matches!(files, qyvol_fs::landlock::Wall::Landlock { .. });

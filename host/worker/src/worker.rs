@@ -9,9 +9,13 @@ use qyv_sched::FairQueue;
 use qyv_spec::App;
 use qyv_spec::bundle::Bundle;
 use qyv_spec::manifest::Kind;
+use qyv_spec::service::Name;
+use qyv_svc::outbound::Outbound;
+use qyv_vfs::Budget;
 use qyvol_engine::shared::{Shared, SharedHandler, SharedProgram};
 use qyvol_engine::{Cache, Error, Settings};
 use qyvol_logs::LogWriter;
+use qyvol_net::{Net, Outside, Roots, SystemResolver};
 use qyvol_protocol::InstanceId;
 use qyvol_protocol::worker::{Running, Used, Wall};
 use tokio::runtime::Runtime;
@@ -48,6 +52,9 @@ pub(crate) struct Worker {
     pub(crate) logs: LogWriter,
     pub(crate) starting: Starting,
     pub(crate) kills: Kills,
+    net: Arc<Net>,
+    /// The ways out of instances that run, by their apps.
+    outside: Mutex<Vec<(Name, Weak<Outside>)>>,
     engine: Shared,
     cache: Cache,
     instances: Mutex<BTreeMap<InstanceId, Arc<Instance>>>,
@@ -67,6 +74,7 @@ impl Worker {
         cache: Cache,
         walls: Vec<Wall>,
         services: std::os::unix::net::UnixListener,
+        roots: Roots,
     ) -> Result<Arc<Self>, String> {
         let text = |error: std::io::Error| error.to_string();
         let reactor = tokio::runtime::Builder::new_multi_thread()
@@ -92,6 +100,8 @@ impl Worker {
             logs: LogWriter::start().map_err(text)?,
             starting: Starting::default(),
             kills: Kills::default(),
+            net: Net::new(reactor.handle().clone(), SystemResolver, roots),
+            outside: Mutex::default(),
             engine,
             cache,
             instances: Mutex::default(),
@@ -161,6 +171,29 @@ impl Worker {
         bundles.retain(|_, known| known.strong_count() > 0);
         bundles.insert(path.to_owned(), Arc::downgrade(&opened));
         Ok(opened)
+    }
+
+    /// The way out of an instance of this app.
+    pub(crate) fn outside(
+        &self,
+        app: &Name,
+        granted: Outbound,
+        connections: u32,
+        memory: &Budget,
+    ) -> Arc<Outside> {
+        let outside = Outside::new(&self.net, granted, connections, memory);
+        let mut all = lock(&self.outside);
+        all.retain(|(_, known)| known.strong_count() > 0);
+        all.push((app.clone(), Arc::downgrade(&outside)));
+        outside
+    }
+
+    /// From now on this is what instances of an app reach outside.
+    pub(crate) fn grant_outside(&self, app: &Name, granted: &Outbound) {
+        let all: Vec<_> = lock(&self.outside).iter().filter(|(name, _)| name == app).cloned().collect();
+        for outside in all.iter().filter_map(|(_, outside)| outside.upgrade()) {
+            outside.grant(granted.clone());
+        }
     }
 
     /// An instance that runs.

@@ -47,6 +47,8 @@ pub(crate) struct Network {
     /// Connections that wait to be accepted, by listener.
     pub(crate) backlog: BTreeMap<Listener, u32>,
     pub(crate) closed_listeners: Vec<Listener>,
+    /// What should have been granted besides.
+    pub(crate) missing: Option<&'static str>,
     /// Every dial that came so far.
     pub(crate) dials: Vec<(String, Option<u16>, Direction)>,
 }

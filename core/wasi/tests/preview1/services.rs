@@ -146,6 +146,33 @@ fn the_grant_comes_first_and_a_refusal_is_recorded() {
 }
 
 #[test]
+fn a_host_outside_is_a_name_with_a_port() {
+    both_networked(|guest| {
+        let good = ["db.example.org:5432", "192.0.2.1:80", "[2001:db8::1]:80"];
+        for name in good {
+            guest.host.network.granted.push(name);
+            guest.host.network.services.insert(name, Service::default());
+            assert!(guest.dial(name).is_ok(), "{name}");
+        }
+        assert!(denials(guest).is_empty());
+        assert_eq!(guest.dial("db.example.org:5433"), Err(Error::ACCES));
+        let connect = |url: &str| Right::Connect(url.into());
+        let refused = ("path_open", "/svc/db.example.org:5433", connect("tcp://db.example.org:5433"), 1);
+        assert_eq!(denials(guest), [refused.clone()]);
+        // Its name stands for an address that was not granted, as it turns out.
+        guest.host.network.missing = Some("tcp://127.0.0.1:5432");
+        guest.host.network.services.get_mut(good[0]).unwrap().slow = true;
+        let outcome = try_dial(guest, good[0], 0);
+        guest.wait(outcome);
+        let number = guest.host.network.connections.len() as u32 - 1;
+        guest.peer(number).failure = Some(Error::ACCES);
+        assert_eq!(done(try_dial(guest, good[0], 0)), Err(Error::ACCES));
+        let late = ("path_open", "/svc/db.example.org:5432", connect("tcp://127.0.0.1:5432"), 1);
+        assert_eq!(denials(guest), [refused, late]);
+    });
+}
+
+#[test]
 fn what_is_granted_tells_why_it_fails() {
     both_networked(|guest| {
         assert_eq!(guest.dial("ghost"), Err(Error::NOENT));

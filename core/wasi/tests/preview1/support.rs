@@ -194,6 +194,10 @@ impl Host for Script {
         self.network.service(name).map(|_| format!(r#"{{"name":"{name}"}}"#))
     }
 
+    fn missing(&mut self, _: Socket) -> Option<String> {
+        self.network.missing.map(str::to_owned)
+    }
+
     fn dial(&mut self, name: &str, port: Option<u16>, direction: Direction) -> Result<Socket> {
         self.network.dial(name, port, direction)
     }

@@ -110,6 +110,7 @@ const NETWORK: Group = Group {
     interfaces: &["wasi:sockets/tcp@", "wasi:sockets/udp@", "wasi:http/outgoing-handler@"],
     lines: &[
         "permissions: { net: { connect: [\"https://example.org\"] } }",
+        "permissions: { net: { connect: [\"tcp://example.org:5432\"] } }",
         "permissions: { net: { listen: [\"tcp://127.0.0.1:8080\"] } }",
     ],
     asked: |app| {

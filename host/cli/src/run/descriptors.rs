@@ -11,7 +11,8 @@
 pub(super) fn keep_own() {
     use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-    // SAFETY: the guest's thread calls this first, with everything that it was given already open. It gives back a
+    // SAFETY: the guest's thread calls this first, with everything that it was given already open; one that is handed
+    // connections later does not call it. It gives back a
     // `Finished`, which holds no descriptor, and the thread that waits for it opens nothing for it meanwhile.
     let own = unsafe { unshare_unsafe(UnshareFlags::FILES) };
     // Where it is refused, calls only take longer.

@@ -4,6 +4,7 @@ mod descriptors;
 mod files;
 pub(crate) mod grants;
 pub(crate) mod options;
+mod outside;
 mod reach;
 mod report;
 mod volume;
@@ -25,13 +26,14 @@ use crate::failure::{Failure, Result};
 use crate::look;
 use crate::target::{self, Target};
 use crate::terminal::TerminalFilter;
+use outside::WayOut;
 use report::Report;
 
 /// What this host can give to an app.
 pub(crate) const FEATURES: HostFeatures = HostFeatures {
     supervision: false,
     services: false,
-    net: false,
+    net: true,
     listen: false,
     http: false,
     web: false,
@@ -68,6 +70,7 @@ struct Prepared {
     target: Target,
     granted: Capabilities,
     folders: reach::Folders,
+    way_out: Option<WayOut>,
     interrupt: Interrupt,
     watchdog: Watchdog,
 }
@@ -135,7 +138,9 @@ fn prepare(
         cpu_time: limits.cpu_time_ms.map(Duration::from_millis),
         cpu_share_milli: limits.cpu_milli,
     });
-    Ok(Prepared { program, target, granted, folders, interrupt, watchdog })
+    // Here, where no wall stands: its threads read what the host's resolver reads.
+    let way_out = WayOut::open(&granted.permissions.net)?;
+    Ok(Prepared { program, target, granted, folders, way_out, interrupt, watchdog })
 }
 
 fn load(options: &Run, target: &Target, settings: &Settings, interrupt: &Interrupt) -> Result<Program> {
@@ -153,8 +158,11 @@ fn load(options: &Run, target: &Target, settings: &Settings, interrupt: &Interru
 }
 
 fn run_guest(options: &Run, report: &Report, prepared: Prepared) -> Result<Finished> {
-    descriptors::keep_own();
-    let Prepared { program, target, granted, folders, interrupt, watchdog } = prepared;
+    let Prepared { program, target, granted, folders, way_out, interrupt, watchdog } = prepared;
+    // Connections are handed to this thread by the one that makes them.
+    if way_out.is_none() {
+        descriptors::keep_own();
+    }
     let memory = Budget::new(granted.limits.memory);
     let (mut files, _volume) = files::build(&target, &granted, &folders, options, &memory)?;
     let walls: Vec<_> = files.reach.iter().map(|(folder, reach)| (folder, *reach)).collect();
@@ -163,7 +171,8 @@ fn run_guest(options: &Run, report: &Report, prepared: Prepared) -> Result<Finis
     let mut builder = ProcessBuilder::new()
         .arg(program_name(options))
         .limits(qyv_wasi::Limits::with_fds(granted.limits.fds))
-        .memory_budget(memory.clone());
+        .memory_budget(memory.clone())
+        .services(way_out.as_ref().is_some_and(WayOut::connects));
     for argument in target.app.args.iter().chain(&options.arguments) {
         builder = builder.arg(argument);
     }
@@ -184,7 +193,9 @@ fn run_guest(options: &Run, report: &Report, prepared: Prepared) -> Result<Finis
         .vfs(files.vfs)
         .build()
         .map_err(|error| Failure::refused(format!("the arguments or the environment do not fit: {error}")))?;
-    let start = Start { process, stdio: stdio(options), memory, interrupt, watchdog: Some(&watchdog) };
+    let outside = way_out.as_ref().map(|way_out| way_out.outside(granted.limits.fds, &memory));
+    let stdio = stdio(options);
+    let start = Start { process, stdio, memory, outside, interrupt, watchdog: Some(&watchdog) };
     program.run(start).map_err(|error| {
         let app = (!matches!(target.origin, target::Origin::Module)).then_some(&target.app);
         Failure::of_program(&look::program_of(&options.app, app), error)

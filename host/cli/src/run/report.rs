@@ -195,9 +195,8 @@ fn manifest_line(denial: &Denial) -> Option<String> {
         Right::Write(mount) if mount == "/" => "permissions: { fs: read-write }".to_owned(),
         Right::Write(mount) => format!("fs: [{{ mount: {}, mode: read-write }}]", quoted(mount)),
         Right::Dial(name) => connect(&format!("service://{name}")),
-        Right::Connect(url) if url.starts_with("tcp://") => connect(url),
-        Right::Connect(url) if url.contains("://") => "permissions: { net: true }".to_owned(),
-        Right::Connect(name) => connect(&format!("https://{name}")),
+        Right::Connect(url) if url.contains("://") => connect(url),
+        Right::Connect(name) => connect(&format!("tcp://{name}:443")),
         Right::Listen => {
             // A manifest names the port; what wanted any, or names none, gets an example.
             let known = denial.what.parse::<Listen>().map(|listen| listen.to_string());

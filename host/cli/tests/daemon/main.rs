@@ -2,8 +2,11 @@
 
 mod bench;
 mod crash;
+#[path = "../dialler/mod.rs"]
+mod dialler;
 mod http;
 mod life;
 mod manifests;
+mod outside;
 #[path = "../sandbox/mod.rs"]
 mod sandbox;

@@ -150,7 +150,7 @@ fn start(app: &App, bundle: PathBuf, module: qyv_spec::app::Hash, log: PathBuf) 
         mounts: Vec::new(),
         secrets: Vec::new(),
         dial: dial.collect(),
-        connect: Vec::new(),
+        connect: app.permissions.net.connect.clone(),
         anywhere: false,
         services: app.services.clone(),
         listen: Vec::new(),

@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use qyvol_protocol::worker::{CONTROL_FD, SERVICES_FD, TOKEN_VARIABLE, WORKER_ARGUMENT};
+use qyvol_protocol::worker::{CONTROL_FD, ROOTS_VARIABLE, SERVICES_FD, TOKEN_VARIABLE, WORKER_ARGUMENT};
 use serde::{Deserialize, Serialize};
 
 use super::process::ProcessId;
@@ -71,9 +71,11 @@ pub(crate) fn spawn(folder: &Path, purpose: &Purpose, cache: &Path, walls: &Wall
     for path in &walls.write {
         command.arg("--write").arg(path);
     }
-    // Nothing of the operator's environment is an app's business, nor of the process that runs apps.
+    // Nothing of the operator's environment is an app's business, nor of the process that runs apps, but for whom its
+    // requests trust.
     let token = token()?;
     command.env_clear().env(TOKEN_VARIABLE, &token).stdin(Stdio::null()).stdout(Stdio::null());
+    command.envs(std::env::var_os(ROOTS_VARIABLE).map(|file| (ROOTS_VARIABLE, file)));
     command.stderr(File::create(folder.join("stderr.log"))?);
     let (control_fd, services_fd) = (control.as_raw_fd(), services.as_raw_fd());
     // SAFETY: between fork and exec only async-signal-safe system calls are made, on descriptors that this process holds

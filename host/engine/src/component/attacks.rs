@@ -70,6 +70,7 @@ fn state() -> (ComponentState, Budget) {
         vfs,
         preopens,
         services: None,
+        outside: None,
         stdin: Box::new(tokio::io::empty()),
         stdout: Box::new(tokio::io::empty()),
         stderr: Box::new(tokio::io::empty()),

@@ -1,6 +1,7 @@
 //! One connection of a component, and its two streams.
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -63,6 +64,16 @@ impl Connection {
     /// Whether the dial has succeeded; `AGAIN` while it is not known.
     pub(super) fn connected(&self) -> qyv_vfs::Result<()> {
         self.host.with(|host| host.connected(self.socket))
+    }
+
+    /// What a look-up found; `AGAIN` while it is not known.
+    pub(super) fn addresses(&self) -> qyv_vfs::Result<Vec<IpAddr>> {
+        self.host.with(|host| host.addresses(self.socket))
+    }
+
+    /// After `ACCES`: what should have been granted, when it is not what was asked for.
+    pub(super) fn missing(&self) -> Option<String> {
+        self.host.with(|host| host.missing(self.socket))
     }
 
     /// Ready when it is known whether the dial has succeeded.

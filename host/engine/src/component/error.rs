@@ -88,12 +88,14 @@ pub(super) fn socket_code(error: Error) -> SocketCode {
         Error::CONNABORTED => SocketCode::ConnectionAborted,
         Error::CONNREFUSED => SocketCode::ConnectionRefused,
         Error::CONNRESET => SocketCode::ConnectionReset,
+        Error::HOSTUNREACH => SocketCode::RemoteUnreachable,
         Error::INVAL => SocketCode::InvalidArgument,
         Error::MFILE => SocketCode::NewSocketLimit,
         // The name was found when it was looked up: nobody has it any more, or not with this port.
         Error::NOENT => SocketCode::RemoteUnreachable,
         Error::NOMEM => SocketCode::OutOfMemory,
         Error::NOTSUP => SocketCode::NotSupported,
+        Error::TIMEDOUT => SocketCode::Timeout,
         _ => SocketCode::Unknown,
     }
 }

@@ -4,7 +4,7 @@
 //! part of the loopback network that nothing uses. It means that name in this component, as long as it runs, and nothing
 //! anywhere else: no packet ever carries it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// `127.128.0.0/9`, of which these addresses are.
 const NETWORK: u32 = 0x7f80_0000;
@@ -18,14 +18,23 @@ pub(super) const NAMES_MAX: usize = 1024;
 /// The port of the component's own end of what it dialled.
 pub(super) const OWN_PORT: u16 = 49152;
 
-/// The component's own end of what it dialled.
-pub(super) const OWN: IpAddr = IpAddr::V4(Ipv4Addr::from_bits(NETWORK | 1));
+/// The component's own end of what it dialled: it is not told which address of this host that is.
+const OWN_V4: Ipv4Addr = Ipv4Addr::from_bits(NETWORK | 1);
+
+/// The same where addresses are of version 6.
+const OWN_V6: Ipv6Addr = Ipv6Addr::new(0xfd71, 0x7976, 0, 0, 0, 0, 0, 1);
 
 /// Whoever dialled the component: it is not told who that is.
 const CALLER_V4: Ipv4Addr = Ipv4Addr::from_bits(NETWORK | 2);
 
 /// The same where addresses are of version 6, in a unique local network (RFC 4193) whose number spells `qyv`.
 const CALLER_V6: Ipv6Addr = Ipv6Addr::new(0xfd71, 0x7976, 0, 0, 0, 0, 0, 2);
+
+/// The component's own end of a connection to `remote`.
+pub(super) fn own_end(remote: IpAddr) -> SocketAddr {
+    let own: IpAddr = if remote.is_ipv4() { OWN_V4.into() } else { OWN_V6.into() };
+    (own, OWN_PORT).into()
+}
 
 /// The other end of an accepted connection, in the version of the address that it was accepted at.
 pub(super) fn caller(at: IpAddr) -> IpAddr {

@@ -1,7 +1,10 @@
-//! `wasi:sockets`: the service network, and nothing besides. Names are those of services, and what connects to anything
-//! else is refused with `access-denied` and remembered. No socket of the host is ever made.
+//! `wasi:sockets`: the service network, and what was granted of the one outside. Names that end in `.svc` are those of
+//! services. The host says what else may be looked up and connected to; the rest is refused with `access-denied` and
+//! remembered.
 
+use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use qyv_vfs::Error;
 use qyv_wasi::{Denials, Right};
@@ -13,6 +16,7 @@ use super::bindings::sockets::network::{
     ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, Ipv6SocketAddress,
 };
 use super::bindings::sockets::{instance_network, ip_name_lookup, network};
+use super::connection::Connection;
 use super::error::{socket_code, socket_code_of};
 use super::services::Services;
 
@@ -29,13 +33,30 @@ impl Pollable for Never {
     async fn ready(&mut self) {}
 }
 
-/// The addresses of a name, of which there is one.
+/// The addresses of a name.
 #[expect(unreachable_pub, reason = "re-exported by the generated bindings")]
-pub struct Addresses(Option<Ipv4Addr>);
+pub struct Addresses(Found);
+
+enum Found {
+    /// Those that were not asked for yet.
+    Left(std::vec::IntoIter<IpAddr>),
+    /// A host outside is being looked up by this name.
+    Later(Arc<Connection>, String),
+}
+
+impl Addresses {
+    fn of(addresses: Vec<IpAddr>) -> Self {
+        Self(Found::Left(addresses.into_iter()))
+    }
+}
 
 #[async_trait]
 impl Pollable for Addresses {
-    async fn ready(&mut self) {}
+    async fn ready(&mut self) {
+        if let Found::Later(look_up, _) = &self.0 {
+            poll_fn(|context| look_up.poll_connected(context)).await;
+        }
+    }
 }
 
 /// Why a call of `wasi:sockets` failed: with a code for the guest, or by ending the guest.
@@ -82,7 +103,7 @@ impl HasData for HasNetwork {
 pub(super) struct NetworkView<'a> {
     pub(super) table: &'a mut ResourceTable,
     pub(super) denials: &'a mut Denials,
-    /// `None` where there are none: then everything is refused.
+    /// `None` where there is nothing to reach: then everything is refused.
     pub(super) services: Option<&'a mut Services>,
 }
 
@@ -95,14 +116,49 @@ impl NetworkView<'_> {
         address: SocketAddr,
     ) -> SocketResult<T> {
         let what = format!("{protocol}://{address}");
-        self.denials.record(call, what.clone(), Right::Connect(what));
-        Err(ErrorCode::AccessDenied.into())
+        self.refuse_outside(call, what.clone(), what)
     }
 
     /// Refuses to wait for others at an address.
     pub(super) fn refuse_listen<T>(&mut self, protocol: &str, address: SocketAddr) -> SocketResult<T> {
         self.denials.record("start-bind", format!("{protocol}://{address}"), Right::Listen);
         Err(ErrorCode::AccessDenied.into())
+    }
+
+    /// Remembers that `missing` should have been granted. Always `access-denied`.
+    pub(super) fn refuse_outside<T>(
+        &mut self,
+        call: &'static str,
+        what: String,
+        missing: String,
+    ) -> SocketResult<T> {
+        self.denials.record(call, what, Right::Connect(missing));
+        Err(ErrorCode::AccessDenied.into())
+    }
+
+    /// Begins to look up a host outside.
+    fn look_up(&mut self, call: &'static str, name: String) -> SocketResult<Resource<Addresses>> {
+        match self.services.as_ref().map_or(Err(Error::ACCES), |services| services.look_up(&name)) {
+            Ok(look_up) => Ok(self.table.push(Addresses(Found::Later(look_up, name)))?),
+            Err(Error::ACCES) => self.refuse_outside(call, name.clone(), name),
+            // There are too many at the moment.
+            Err(Error::MFILE | Error::NOMEM) => Err(ErrorCode::TemporaryResolverFailure.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What became of a look-up.
+    fn looked_up(&mut self, look_up: &Connection, name: String) -> SocketResult<Vec<IpAddr>> {
+        match look_up.addresses() {
+            Ok(addresses) => Ok(addresses),
+            Err(Error::ACCES) => {
+                let missing = look_up.missing().unwrap_or_else(|| name.clone());
+                self.refuse_outside("resolve-next-address", name, missing)
+            }
+            Err(Error::NOENT) => Err(ErrorCode::NameUnresolvable.into()),
+            Err(Error::TIMEDOUT | Error::IO) => Err(ErrorCode::TemporaryResolverFailure.into()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Remembers that a service may not be dialled.
@@ -180,7 +236,8 @@ impl instance_network::Host for NetworkView<'_> {
 }
 
 impl ip_name_lookup::Host for NetworkView<'_> {
-    /// Gives an address for `<service>.svc` when the component may dial that service, or offers it. Nothing is dialled.
+    /// Gives an address for `<service>.svc` when the component may dial that service, or offers it: nothing is dialled. Any
+    /// other name is one outside.
     fn resolve_addresses(
         &mut self,
         network: Resource<Network>,
@@ -189,8 +246,7 @@ impl ip_name_lookup::Host for NetworkView<'_> {
         const CALL: &str = "resolve-addresses";
         self.table.get(&network)?;
         let Some(service) = name.strip_suffix(SERVICE_SUFFIX) else {
-            self.denials.record(CALL, name.clone(), Right::Connect(name));
-            return Err(ErrorCode::AccessDenied.into());
+            return self.look_up(CALL, name);
         };
         let found = match &self.services {
             Some(services) if services.offers(service) => Ok(()),
@@ -200,7 +256,7 @@ impl ip_name_lookup::Host for NetworkView<'_> {
         match (found, &mut self.services) {
             (Ok(()), Some(services)) => {
                 let address = services.names.address(service).ok_or(ErrorCode::TemporaryResolverFailure)?;
-                Ok(self.table.push(Addresses(Some(address)))?)
+                Ok(self.table.push(Addresses::of(vec![address.into()]))?)
             }
             (Err(Error::NOENT), _) => Err(ErrorCode::NameUnresolvable.into()),
             (Err(error), _) if error != Error::ACCES => Err(error.into()),
@@ -214,8 +270,22 @@ impl ip_name_lookup::Host for NetworkView<'_> {
 
 impl ip_name_lookup::HostResolveAddressStream for NetworkView<'_> {
     fn resolve_next_address(&mut self, stream: Resource<Addresses>) -> SocketResult<Option<IpAddress>> {
-        let address = self.table.get_mut(&stream)?.0.take();
-        Ok(address.map(|address| IpAddress::Ipv4(address.octets().into())))
+        if let Addresses(Found::Later(look_up, name)) = self.table.get(&stream)? {
+            let (look_up, name) = (Arc::clone(look_up), name.clone());
+            let found = self.looked_up(&look_up, name);
+            if matches!(found, Err(SocketError::Code(ErrorCode::WouldBlock))) {
+                return Err(ErrorCode::WouldBlock.into());
+            }
+            // What failed has no more to tell.
+            let left = found.as_ref().map_or_else(|_| Vec::new(), Clone::clone);
+            *self.table.get_mut(&stream)? = Addresses::of(left);
+            found?;
+        }
+        let Addresses(Found::Left(left)) = self.table.get_mut(&stream)? else { return Ok(None) };
+        Ok(left.next().map(|address| match address {
+            IpAddr::V4(v4) => IpAddress::Ipv4(v4.octets().into()),
+            IpAddr::V6(v6) => IpAddress::Ipv6(v6.segments().into()),
+        }))
     }
 
     fn subscribe(&mut self, stream: Resource<Addresses>) -> wasmtime::Result<Resource<DynPollable>> {

@@ -1,7 +1,7 @@
 //! The services of one component: those that it offers, the names that it has looked up, and its host, which its
 //! sockets and streams hold too.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -34,7 +34,7 @@ impl<H: SharedHost> Lent<H> {
 
 impl<H: SharedHost + ?Sized> Lent<H> {
     /// Calls the host. `call` must not drop what closes itself there.
-    pub(super) fn with<R>(&self, call: impl FnOnce(&mut H) -> R) -> R {
+    pub(crate) fn with<R>(&self, call: impl FnOnce(&mut H) -> R) -> R {
         call(&mut self.host.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -83,7 +83,7 @@ impl<H: SharedHost + ?Sized> Lent<H> {
     }
 }
 
-/// What a component is given of the service network.
+/// What a component is given of the service network, and of the one outside.
 pub struct Services {
     host: Line,
     offers: Vec<Offer>,
@@ -153,6 +153,16 @@ impl Services {
             let as_such = port == DEFAULT_PORT && host.service(name, Some(port)).is_err();
             host.dial(name, (!as_such).then_some(port), Direction::Both)
         })
+    }
+
+    /// Connects to an address outside, which may take time.
+    pub(super) fn reach(&self, address: SocketAddr) -> qyv_vfs::Result<Arc<Connection>> {
+        self.connect(|host| host.connect(address))
+    }
+
+    /// Looks up a host outside, which may take time: what it gives is never connected to anything.
+    pub(super) fn look_up(&self, name: &str) -> qyv_vfs::Result<Arc<Connection>> {
+        self.connect(|host| host.look_up(name))
     }
 
     /// Takes a connection that waits. `AGAIN` when there is none.

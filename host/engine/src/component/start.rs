@@ -3,9 +3,12 @@
 use std::future::{Future, poll_fn};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
+use qyv_vfs::Budget;
 use qyv_wasi::{Parts, StreamKind};
+use qyvol_net::Outside;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use wasmtime::component::{Component, Linker};
@@ -16,9 +19,11 @@ use super::check::is_program;
 use super::limits::ComponentLimits;
 use super::link::add_to_linker;
 use super::run::Prepared;
+use super::services::{Lent, Services};
 use super::state::{ComponentConfig, ComponentState, ComponentView};
 use super::stdin::HostStdin;
 use super::stdio::SinkStream;
+use crate::host::ProcessHost;
 use crate::interrupt::Interrupt;
 use crate::limits::Limiter;
 use crate::preview1::Stopped;
@@ -51,8 +56,8 @@ pub(crate) fn run(
     let mut linker = Linker::new(engine);
     add_to_linker(&mut linker)?;
     let prepared = Prepared::new(&linker, component)?;
-    let Start { process, stdio, memory, interrupt, watchdog } = start;
-    let config = config(process.into_parts(), stdio, &interrupt, memory.limit());
+    let Start { process, stdio, memory, outside, interrupt, watchdog } = start;
+    let config = config(process.into_parts(), stdio, outside, &interrupt, &memory);
     // Held until the program has ended.
     let fixed_bytes = instance_bytes.saturating_add(config.limits.handle_bytes());
     let Some(_fixed) = memory.charge(fixed_bytes) else {
@@ -78,13 +83,24 @@ pub(crate) fn run(
             (ending, trapped.then(|| trap::describe(&error)), coredump)
         }
     };
-    let denials = store.data().component.denials().to_vec();
+    let denials = store.data_mut().component.denials().to_vec();
     Ok(Finished { ending, trap, denials, memory_peak: memory.peak(), coredump })
 }
 
-fn config(parts: Parts, stdio: Stdio, interrupt: &Interrupt, memory_bytes: u64) -> ComponentConfig {
-    // Whoever starts a component here grants it neither services nor listeners.
+fn config(
+    parts: Parts,
+    stdio: Stdio,
+    outside: Option<Arc<Outside>>,
+    interrupt: &Interrupt,
+    memory: &Budget,
+) -> ComponentConfig {
+    // Whoever starts a component here grants it neither services nor listeners; what is left is the network outside.
     let Parts { args, env, vfs, preopens, fds, services: _, listeners: _ } = parts;
+    let services = outside.clone().map(|outside| {
+        let host =
+            ProcessHost::new(Stdio { stdin: false, ..stdio.clone() }, Some(outside), interrupt.clone());
+        Services::new(Lent::new(host), Vec::new(), memory.clone())
+    });
     let stdin: Box<dyn StdinStream + Sync> =
         if stdio.stdin { Box::new(HostStdin) } else { Box::new(tokio::io::empty()) };
     ComponentConfig {
@@ -92,11 +108,12 @@ fn config(parts: Parts, stdio: Stdio, interrupt: &Interrupt, memory_bytes: u64) 
         env,
         vfs,
         preopens,
-        services: None,
+        services,
+        outside,
         stdin,
         stdout: output(stdio.stdout, rustix::stdio::stdout(), interrupt),
         stderr: output(stdio.stderr, rustix::stdio::stderr(), interrupt),
-        limits: ComponentLimits::of_process(fds, memory_bytes),
+        limits: ComponentLimits::of_process(fds, memory.limit()),
     }
 }
 
@@ -195,6 +212,7 @@ mod tests {
             process: ProcessBuilder::new().deny_root().build().unwrap(),
             stdio: Stdio { stdin: false, ..Stdio::default() },
             memory: Budget::new(1 << 20),
+            outside: None,
             interrupt,
             watchdog: None,
         };

@@ -1,7 +1,10 @@
 //! What a component is given, and what the host keeps for it while it runs.
 
+use std::sync::Arc;
+
 use qyv_vfs::{Node, Vfs};
 use qyv_wasi::{Denial, Denials};
+use qyvol_net::Outside;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -14,7 +17,7 @@ use super::open::Tree;
 use super::outgoing::Outgoing;
 use super::services::Services;
 
-/// What a component is given. It gets nothing else: no host environment, no host path, no network but its services.
+/// What a component is given. It gets nothing else: no host environment, no host path, no network but that.
 pub struct ComponentConfig {
     /// The arguments, the program's name first.
     pub args: Vec<String>,
@@ -25,8 +28,11 @@ pub struct ComponentConfig {
     /// Directories to start from, by the path that the guest knows them by. Closed with the state. `None` is a closed
     /// directory: every path in it is `access` and a denial.
     pub preopens: Vec<(String, Option<Node>)>,
-    /// The services that it may dial and those that it offers; without them all sockets are refused.
+    /// The services that it may dial and those that it offers, and the hosts outside that it may connect to; without them
+    /// all sockets are refused.
     pub services: Option<Services>,
+    /// How its requests of HTTP leave; without it they are refused.
+    pub outside: Option<Arc<Outside>>,
     /// Where it reads; `tokio::io::empty()` for nothing.
     pub stdin: Box<dyn StdinStream + Sync>,
     /// Where it writes; [`SinkStream`](super::SinkStream) for a plain writer.
@@ -55,7 +61,8 @@ impl ComponentState {
     ///
     /// `MFILE` when `limits.descriptors` does not allow for the preopens.
     pub fn new(config: ComponentConfig) -> qyv_vfs::Result<Self> {
-        let ComponentConfig { args, env, vfs, preopens, services, stdin, stdout, stderr, limits } = config;
+        let ComponentConfig { args, env, vfs, preopens, services, outside, stdin, stdout, stderr, limits } =
+            config;
         let tree = Tree::new(vfs, limits.descriptors);
         let services = services.map(|services| services.counted_in(tree.descriptors()));
         let preopens = preopens
@@ -78,13 +85,14 @@ impl ComponentState {
             .build();
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(FIELDS_BYTES_MAX);
-        let (files, outgoing) = (Files { tree, preopens }, Outgoing::new(denials));
+        let (files, outgoing) = (Files { tree, preopens }, Outgoing::new(denials, outside));
         Ok(Self { wasi, table, files, services, http, outgoing, limits })
     }
 
     /// What the guest was refused for want of a grant so far.
     #[must_use]
-    pub fn denials(&self) -> &[Denial] {
+    pub fn denials(&mut self) -> &[Denial] {
+        self.outgoing.gather();
         self.outgoing.denials.list()
     }
 

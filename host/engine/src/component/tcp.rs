@@ -1,4 +1,4 @@
-//! TCP sockets, whose other ends are services.
+//! TCP sockets, whose other ends are services, or hosts outside.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use super::bindings::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddr
 use super::bindings::sockets::tcp::{self, ShutdownType};
 use super::bindings::sockets::tcp_create_socket;
 use super::connection::{Connection, Incoming, Outgoing};
-use super::names::{OWN, OWN_PORT, caller};
+use super::names::{OWN_PORT, caller, own_end};
 use super::network::{Network, NetworkView, SERVICE_SUFFIX, SocketResult, family};
 use super::options::{Options, not_zero, socket_options};
 use super::services::{Port, is_own};
@@ -43,7 +43,8 @@ enum State {
     },
     Connecting {
         connection: Arc<Connection>,
-        service: String,
+        /// `None` for a host outside.
+        service: Option<String>,
         remote: SocketAddr,
     },
     Connected {
@@ -53,11 +54,6 @@ enum State {
     },
     /// Connecting failed.
     Closed,
-}
-
-/// The component's own end of what it dials.
-fn own_end() -> SocketAddr {
-    (OWN, OWN_PORT).into()
 }
 
 #[async_trait]
@@ -107,16 +103,20 @@ impl NetworkView<'_> {
         }
     }
 
-    /// What came of dialling a service, with a refusal remembered.
+    /// What came of dialling a service, or without one an address outside, with a refusal remembered.
     fn dialled<T>(
         &mut self,
         call: &'static str,
-        service: &str,
-        port: u16,
+        service: Option<&str>,
+        remote: SocketAddr,
         result: qyv_vfs::Result<T>,
     ) -> SocketResult<T> {
-        if matches!(result, Err(Error::ACCES)) {
-            self.dial_denied(call, format!("{service}{SERVICE_SUFFIX}:{port}"), service);
+        match (service, &result) {
+            (Some(service), Err(Error::ACCES)) => {
+                self.dial_denied(call, format!("{service}{SERVICE_SUFFIX}:{}", remote.port()), service);
+            }
+            (None, Err(Error::ACCES)) => return self.refuse_connect(call, "tcp", remote),
+            _ => {}
         }
         Ok(result?)
     }
@@ -209,15 +209,20 @@ impl tcp::HostTcpSocket for NetworkView<'_> {
         self.table.get(&network)?;
         let remote = SocketAddr::from(address);
         self.unbound(&socket, remote)?;
-        let named = self.services.as_ref().and_then(|services| {
-            let service = services.names.name(remote.ip())?.to_owned();
+        let service = self.services.as_ref().and_then(|services| services.names.name(remote.ip()));
+        let service = service.map(ToOwned::to_owned);
+        let dialled = match (&self.services, &service) {
+            (None, _) => Err(Error::ACCES),
             // Port 0 is nobody's; it must not reach the host as one.
-            let dialled =
-                if remote.port() == 0 { Err(Error::INVAL) } else { services.dial(&service, remote.port()) };
-            Some((service, dialled))
-        });
-        let Some((service, dialled)) = named else { return self.refuse_connect(CALL, "tcp", remote) };
-        let dialled = self.dialled(CALL, &service, remote.port(), dialled);
+            (Some(_), Some(_)) if remote.port() == 0 => Err(Error::INVAL),
+            (Some(services), Some(service)) => services.dial(service, remote.port()),
+            (Some(services), None) => services.reach(remote),
+        };
+        if service.is_none() && matches!(dialled, Err(Error::ACCES)) {
+            // The socket was not used.
+            return self.refuse_connect(CALL, "tcp", remote);
+        }
+        let dialled = self.dialled(CALL, service.as_deref(), remote, dialled);
         let state = &mut self.table.get_mut(&socket)?.state;
         *state = State::Closed;
         *state = State::Connecting { connection: dialled?, service, remote };
@@ -233,13 +238,13 @@ impl tcp::HostTcpSocket for NetworkView<'_> {
             Ok(()) => {
                 let streams = self.streams(&socket, &connection)?;
                 self.table.get_mut(&socket)?.state =
-                    State::Connected { connection, local: own_end(), remote };
+                    State::Connected { connection, local: own_end(remote.ip()), remote };
                 Ok(streams)
             }
             Err(Error::AGAIN) => Err(ErrorCode::WouldBlock.into()),
             failed => {
                 self.table.get_mut(&socket)?.state = State::Closed;
-                self.dialled("finish-connect", &service, remote.port(), failed)?;
+                self.dialled("finish-connect", service.as_deref(), remote, failed)?;
                 Err(ErrorCode::Unknown.into())
             }
         }
@@ -294,7 +299,7 @@ impl tcp::HostTcpSocket for NetworkView<'_> {
             State::Bound { local, .. } | State::Listening { local, .. } | State::Connected { local, .. } => {
                 Ok((*local).into())
             }
-            State::Connecting { .. } => Ok(own_end().into()),
+            State::Connecting { remote, .. } => Ok(own_end(remote.ip()).into()),
             State::Unbound | State::Closed => Err(ErrorCode::InvalidState.into()),
         }
     }

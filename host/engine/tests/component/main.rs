@@ -1,5 +1,6 @@
 //! Runs a real program, built for wasm32-wasip2 with the standard library, on file trees in memory.
 
+mod outside;
 mod services;
 
 use std::path::{Path, PathBuf};
@@ -125,6 +126,7 @@ fn run_component(
         vfs,
         preopens,
         services: None,
+        outside: None,
         stdin: Box::new(MemoryInputPipe::new(stdin)),
         stdout: Box::new(SinkStream::new(stdout.clone(), false)),
         stderr: Box::new(SinkStream::new(stderr.clone(), false)),
@@ -135,7 +137,7 @@ fn run_component(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let prepared = Prepared::new(&linker, component).unwrap();
     let result = runtime.block_on(prepared.run(&mut store));
-    let denials = store.data().denials().to_vec();
+    let denials = store.data_mut().denials().to_vec();
     drop(store);
     let stdout = Arc::into_inner(stdout).expect("nobody else holds it").into_inner().unwrap();
     let stderr = Arc::into_inner(stderr).expect("nobody else holds it").into_inner().unwrap();

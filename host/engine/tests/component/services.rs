@@ -292,6 +292,7 @@ fn start(
         vfs: Vfs::new(),
         preopens: vec![],
         services: Some(services),
+        outside: None,
         stdin: Box::new(tokio::io::empty()),
         stdout: Box::new(SinkStream::new(stdout.clone(), false)),
         stderr: Box::new(SinkStream::new(Arc::new(Mutex::new(std::io::stderr())), false)),
@@ -306,7 +307,7 @@ fn start(
     store.epoch_deadline_async_yield_and_update(1);
     let run = Box::pin(async move {
         let code = prepared.run(&mut store).await.unwrap();
-        let denials = store.data().denials().to_vec();
+        let denials = store.data_mut().denials().to_vec();
         drop(store);
         Outcome { code, stdout: String::from_utf8(stdout.lock().unwrap().clone()).unwrap(), denials }
     });

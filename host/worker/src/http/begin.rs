@@ -20,7 +20,7 @@ use super::limits::{CONNECTIONS_MAX, PATIENCE, WAITING_EACH};
 use super::{Server, Tasks};
 use crate::executor::Meter;
 use crate::guest::GuestHost;
-use crate::instance::{Instance, files, log, share};
+use crate::instance::{Instance, files, log, outbound, share};
 use crate::worker::Worker;
 
 /// Starts an instance that answers requests on the sockets that came with `start`.
@@ -56,11 +56,13 @@ pub(crate) fn begin(
     let (memory, meter, log) =
         (Budget::new(start.limits.memory), Arc::new(Meter::default()), log(worker, start));
     worker.services.grant(app, &start.dial);
+    let granted = outbound(&start.connect, start.anywhere);
     let given = Given {
         args: [app.to_string()].into_iter().chain(start.args.iter().cloned()).collect(),
         env: start.env.clone(),
         fds: start.limits.fds,
-        dials: !start.dial.is_empty(),
+        dials: !start.dial.is_empty() || granted.connects(),
+        outside: worker.outside(app, granted, start.limits.fds, &memory),
         files: files::tree(start, &opened, &memory)?.share(),
         app: worker.services.app(app),
         services: Arc::clone(&worker.services),

@@ -8,6 +8,7 @@ use qyv_wasi::{Limits, ProcessBuilder};
 use qyvol_engine::shared::SharedStart;
 use qyvol_launch::SharedTree;
 use qyvol_logs::LogStream;
+use qyvol_net::Outside;
 
 use crate::executor::Meter;
 use crate::guest::GuestHost;
@@ -26,6 +27,8 @@ pub(super) struct Given {
     pub(super) log: LogStream,
     pub(super) meter: Arc<Meter>,
     pub(super) memory: Budget,
+    /// For all requests together.
+    pub(super) outside: Arc<Outside>,
 }
 
 impl Given {
@@ -63,6 +66,7 @@ impl Given {
             &self.log,
             Arc::clone(&self.meter),
             self.memory.clone(),
+            Arc::clone(&self.outside),
             Vec::new(),
         );
         Ok(SharedStart { process, host, memory: self.memory.clone() })

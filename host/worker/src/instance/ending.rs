@@ -49,7 +49,11 @@ pub(super) fn denial(denial: &Denial) -> String {
         Right::Files => "permissions.fs".to_owned(),
         Right::Write(mount) => format!("writing to the mount at `{mount}`"),
         Right::Dial(name) => format!("permissions.net: {{ connect: [service://{name}] }}"),
-        Right::Connect(address) => format!("connecting to {address}"),
+        Right::Connect(address) if address.starts_with("udp://") => "nothing grants UDP".to_owned(),
+        Right::Connect(address) if address.contains("://") => {
+            format!("permissions.net: {{ connect: [\"{address}\"] }}")
+        }
+        Right::Connect(name) => format!("permissions.net: {{ connect: [\"tcp://{name}:443\"] }}"),
         Right::Listen => "permissions.net: { listen: […] }".to_owned(),
         _ => "a right that was not granted".to_owned(),
     };

@@ -3,7 +3,9 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use qyv_spec::service::Endpoint;
 use qyv_svc::ListenerId;
+use qyv_svc::outbound::Outbound;
 use qyv_vfs::Budget;
 use qyv_wasi::{Limits, Listener, ProcessBuilder};
 use qyvol_engine::shared::SharedStart;
@@ -38,11 +40,12 @@ pub(super) fn prepare(
         worker.services.listen(app, generation, &start.services, description, memory)?
     };
     worker.services.grant(app, &start.dial);
+    let granted = outbound(&start.connect, start.anywhere);
     let mut builder = ProcessBuilder::new()
         .arg(app.as_str())
         .limits(Limits::with_fds(start.limits.fds))
         .memory_budget(memory.clone())
-        .services(!start.dial.is_empty());
+        .services(!start.dial.is_empty() || granted.connects());
     for argument in &start.args {
         builder = builder.arg(argument);
     }
@@ -79,9 +82,19 @@ pub(super) fn prepare(
         log,
         Arc::clone(meter),
         memory.clone(),
+        worker.outside(app, granted, start.limits.fds, memory),
         listening,
     );
     Ok((SharedStart { process, host, memory: memory.clone() }, listeners))
+}
+
+/// What may be reached outside.
+pub(crate) fn outbound(connect: &[Endpoint], anywhere: bool) -> Outbound {
+    let hosts = connect.iter().filter_map(|endpoint| match endpoint {
+        Endpoint::Host(host) => Some(host.clone()),
+        Endpoint::Service(_) => None,
+    });
+    Outbound::new(hosts, anywhere)
 }
 
 /// `logger`, or `logger/80` for a service with a port.

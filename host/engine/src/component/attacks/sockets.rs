@@ -54,6 +54,7 @@ impl Bench {
             vfs: Vfs::new(),
             preopens: vec![],
             services: Some(Services::new(lent.clone(), listeners, memory.clone())),
+            outside: None,
             stdin: Box::new(tokio::io::empty()),
             stdout: Box::new(tokio::io::empty()),
             stderr: Box::new(tokio::io::empty()),

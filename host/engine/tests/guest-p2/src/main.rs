@@ -27,6 +27,7 @@ fn main() -> Result<(), String> {
         Some("net") => net(),
         Some("serve") => serve(&args).map_err(|error| error.to_string()),
         Some("dial") => dial(&args).map_err(|error| error.to_string()),
+        Some("fetch") => fetch(&args),
         Some("flood") => flood(&args).map_err(|error| error.to_string()),
         Some("refusals") => refusals(),
         Some("spin") => spin(&args).map_err(|error| error.to_string()),
@@ -215,6 +216,28 @@ fn dial(args: &[String]) -> io::Result<()> {
     stream.read_to_string(&mut text)?;
     print!("{text}");
     io::stdout().flush()
+}
+
+/// Asks a server for a path, and prints the status and what it answers.
+fn fetch(args: &[String]) -> Result<(), String> {
+    use wasip2::http::{outgoing_handler, types};
+    let fail = |what: &str| what.to_owned();
+    let request = types::OutgoingRequest::new(types::Fields::new());
+    let scheme = if args[2] == "https" { types::Scheme::Https } else { types::Scheme::Http };
+    request.set_scheme(Some(&scheme)).map_err(|()| fail("scheme"))?;
+    request.set_authority(Some(&args[3])).map_err(|()| fail("authority"))?;
+    request.set_path_with_query(Some(&args[4])).map_err(|()| fail("path"))?;
+    let answer = outgoing_handler::handle(request, None).map_err(|error| format!("{error:?}"))?;
+    answer.subscribe().block();
+    let answer = answer.get().ok_or_else(|| fail("not there"))?.map_err(|()| fail("taken"))?;
+    let answer = answer.map_err(|error| format!("{error:?}"))?;
+    print!("{} ", answer.status());
+    let body = answer.consume().map_err(|()| fail("body"))?;
+    let stream = body.stream().map_err(|()| fail("stream"))?;
+    while let Ok(bytes) = stream.blocking_read(4096) {
+        io::stdout().write_all(&bytes).map_err(|error| error.to_string())?;
+    }
+    io::stdout().flush().map_err(|error| error.to_string())
 }
 
 /// Sends bytes in large pieces and reads what comes back of each.
