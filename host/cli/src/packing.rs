@@ -84,8 +84,23 @@ impl<'a> Packing<'a> {
         output: &mut File,
         keys: &[SecretKey],
     ) -> std::result::Result<[u8; 32], WriteError> {
-        let entrypoint = self.app.entrypoint.as_str();
+        self.write_with(Writer::new(self.app.to_json()), output, keys)
+    }
+
+    /// The same, compressed for speed and unsigned: for a daemon of this host.
+    pub(crate) fn write_quickly(&self, output: &mut File) -> std::result::Result<[u8; 32], WriteError> {
         let mut writer = Writer::new(self.app.to_json());
+        writer.quick();
+        self.write_with(writer, output, &[])
+    }
+
+    fn write_with<'w>(
+        &'w self,
+        mut writer: Writer<'w>,
+        output: &mut File,
+        keys: &[SecretKey],
+    ) -> std::result::Result<[u8; 32], WriteError> {
+        let entrypoint = self.app.entrypoint.as_str();
         let program = match &self.assembled {
             Some(bytes) => Some(Input::bytes(bytes)),
             None => self.files.iter().find(|file| file.path.as_str() == entrypoint).map(|file| input(file)),

@@ -100,8 +100,7 @@ pub(crate) fn project(path: &Path) -> Result<Project> {
     let folder = opened.path().map_err(|error| Failure::at_path("find", parent, &error))?;
     let selection = manifest.selection();
     let mut files = Vec::new();
-    let mut looked_at = 0;
-    walk(&folder, &folder, "", 0, &mut looked_at, &mut |relative, place, metadata| {
+    let mut visit = |relative: RelativePath, place: PathBuf, metadata: &fs::Metadata| {
         if selection.takes(&relative) {
             if files.len() >= FILES_MAX {
                 return Err(Failure::refused(format!("more than {FILES_MAX} files would be packaged"))
@@ -118,8 +117,17 @@ pub(crate) fn project(path: &Path) -> Result<Project> {
             files.push(ProjectFile { path: relative, place, beneath, inode, size, modified });
         }
         Ok(())
-    })?;
+    };
+    if selection.patterns.is_empty() {
+        // Nothing else is taken, so that nothing else of the folder is looked at: it may hold a thousand other apps.
+        for path in selection.named.iter().chain([&selection.entrypoint]) {
+            visit_one(&folder, path, &mut visit)?;
+        }
+    } else {
+        walk(&folder, &folder, "", 0, &mut 0, &mut visit)?;
+    }
     files.sort_by(|a, b| a.path.cmp(&b.path));
+    files.dedup_by(|a, b| a.path == b.path);
     let described = files.iter().map(describe).collect::<Result<Vec<_>>>()?;
     let app = resolve(&manifest, described, path)?;
     Ok(Project { app, manifest, folder: opened, files })
@@ -161,6 +169,29 @@ fn describe(file: &ProjectFile) -> Result<PackagedFile> {
     packaged(file.path.as_str(), file.size, *hasher.finalize().as_bytes())
 }
 
+/// Visits the file at `path` beneath `root`, when [`walk`] would: no part of the path is hidden, no folder on it is a link.
+fn visit_one(
+    root: &Path,
+    path: &RelativePath,
+    visit: &mut dyn FnMut(RelativePath, PathBuf, &fs::Metadata) -> Result<()>,
+) -> Result<()> {
+    let mut folder = root.to_owned();
+    let (folders, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
+    for part in folders.split('/').filter(|part| !part.is_empty()) {
+        folder.push(part);
+        if part.starts_with('.') || !fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir()) {
+            return Ok(());
+        }
+    }
+    let found = folder.join(name).canonicalize().ok().filter(|place| place.starts_with(root));
+    match found.and_then(|place| Some((fs::metadata(&place).ok()?, place))) {
+        Some((metadata, place)) if metadata.is_file() && !name.starts_with('.') => {
+            visit(path.clone(), place, &metadata)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Visits the regular files beneath `folder`. A link is followed when what it names lies in `root`.
 fn walk(
     root: &Path,
@@ -188,7 +219,15 @@ fn walk(
         if name.starts_with('.') {
             continue;
         }
-        let Ok(place) = entry.path().canonicalize() else { continue };
+        // The folder has no link in its path: only the entry itself may be one.
+        let kind = entry.file_type();
+        let place = match &kind {
+            Ok(kind) if kind.is_file() || kind.is_dir() => folder.join(&name),
+            _ => match entry.path().canonicalize() {
+                Ok(place) => place,
+                Err(_) => continue,
+            },
+        };
         if !place.starts_with(root) {
             continue;
         }
@@ -196,7 +235,7 @@ fn walk(
         let relative = format!("{prefix}{name}");
         if metadata.is_dir() {
             // A link to a folder could lead round in a circle.
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if kind.is_ok_and(|kind| kind.is_dir()) {
                 walk(root, &place, &format!("{relative}/"), depth + 1, looked_at, visit)?;
             }
         } else if metadata.is_file()

@@ -126,7 +126,7 @@ impl Host {
         let rows = self.get("/v1/usage")?;
         let mut used = std::collections::BTreeMap::new();
         for row in rows.as_array().context("the daemon says nothing of what is used")? {
-            let name = row["instance"].as_str().unwrap_or_default().split('.').next().unwrap_or_default();
+            let name = row["instance"]["app"].as_str().unwrap_or_default();
             *used.entry(name.to_owned()).or_insert(0) += row["cpu_ns"].as_u64().unwrap_or(0);
         }
         Ok(used)

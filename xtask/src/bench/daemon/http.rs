@@ -51,7 +51,17 @@ impl Rival {
     fn start(wasmtime: &Path, component: &Path) -> Result<Self> {
         let address = free_address()?;
         let mut command = Command::new(wasmtime);
-        command.args(["serve", "-C", "cache=y", "-O", "pooling-allocator=y", "--addr", &address.to_string()]);
+        command.args([
+            "serve",
+            "-S",
+            "cli=y",
+            "-C",
+            "cache=y",
+            "-O",
+            "pooling-allocator=y",
+            "--addr",
+            &address.to_string(),
+        ]);
         let server =
             command.arg(component).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let server = server.with_context(|| format!("start `{}`", wasmtime.display()))?;

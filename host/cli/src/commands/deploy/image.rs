@@ -99,7 +99,7 @@ fn absolute(path: &Path) -> Option<String> {
 fn packed(packing: &Packing<'_>, folder: Option<String>, watched: Vec<PathBuf>) -> Result<Image> {
     let failed = |error: &dyn std::fmt::Display| Failure::own(format!("cannot pack the app: {error}"));
     let mut file = tempfile::tempfile().map_err(|error| failed(&error))?;
-    packing.write(&mut file, &[]).map_err(|error| failed(&error))?;
+    packing.write_quickly(&mut file).map_err(|error| failed(&error))?;
     sealed(packing.app.clone(), file, folder, false, watched).map_err(|error| failed(&error))
 }
 
