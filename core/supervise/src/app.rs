@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use qyv_spec::Name;
+use qyv_spec::manifest::Restart;
 
 use crate::cron::Timer;
 use crate::event::{Action, Cause, Change, Event, Instance, WHY_BYTES_MAX};
@@ -203,7 +204,10 @@ impl App {
         if run.generation() != self.target.generation {
             return;
         }
-        if self.rollout.is_some() && !run.was_ready {
+        // The loss of its process is not its fault, until it happens again and again.
+        let mishap =
+            cause == Cause::Lost && run.spec.restart != Restart::Never && !slot.backoff.is_crash_loop();
+        if self.rollout.is_some() && !run.was_ready && !mishap {
             self.fall_back(cause, context);
             return;
         }

@@ -313,12 +313,12 @@ impl Slot {
             return;
         }
         let generation = plan.target.generation;
+        let due = match self.next {
+            Next::Now => true,
+            Next::At(at) => at <= context.now.monotonic,
+            Next::Rest => false,
+        };
         let Some(holder) = &mut self.holder else {
-            let due = match self.next {
-                Next::Now => true,
-                Next::At(at) => at <= context.now.monotonic,
-                Next::Rest => false,
-            };
             if due && context.waiting.is_none() {
                 self.holder = Some(Run::start(plan.name, slot, plan.target, context));
                 self.next = fresh(&plan.target.spec);
@@ -341,7 +341,7 @@ impl Slot {
         }
         if !holder.is_ready() {
             holder.stop(Why::Unwanted, context);
-        } else if plan.turn && context.waiting.is_none() {
+        } else if plan.turn && due && context.waiting.is_none() {
             if plan.target.spec.overlap && holder.spec.overlap {
                 self.other = Some(Run::start(plan.name, slot, plan.target, context));
             } else {
@@ -353,7 +353,7 @@ impl Slot {
     /// When time alone changes something.
     pub(crate) fn deadline(&self) -> Option<u64> {
         let next = match self.next {
-            Next::At(at) if self.is_empty() => Some(at),
+            Next::At(at) if self.other.is_none() => Some(at),
             _ => None,
         };
         self.runs().filter_map(Run::deadline).chain(next).min()

@@ -205,6 +205,11 @@ impl<L: Link> Network<L> {
         self.dialers.remove(&app);
     }
 
+    /// Forgets an app that dials no more. Unlike after [`revoke`](Self::revoke), what it has dialled ends as it was closed.
+    pub fn forget(&mut self, app: AppId) {
+        self.dialers.remove(&app);
+    }
+
     /// Dials a service for an app. Replicas take turns; one whose backlog is full is passed over.
     ///
     /// # Errors

@@ -4,11 +4,14 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use qyv_vfs::{Node, Vfs};
+use qyv_vfs::{Budget, Node, Vfs};
 
 use crate::process::LISTEN_FDS;
 use crate::table::Kind;
 use crate::{Listener, Process};
+
+/// The descriptors that are no preopen and no listener.
+const STANDARD_STREAMS: u64 = 3;
 
 /// What a process was given.
 pub struct Parts {
@@ -25,8 +28,8 @@ pub struct Parts {
     pub services: bool,
     /// The listening sockets and their names.
     pub listeners: Vec<(String, Listener)>,
-    /// The most descriptors.
-    pub fds: u32,
+    /// The counter of [`Process::descriptors`], with the standard streams in it: they stay open. Its limit is the most.
+    pub descriptors: Budget,
 }
 
 impl Process {
@@ -44,6 +47,9 @@ impl Process {
                 }
             })
             .collect();
+        let descriptors = self.table.open().clone();
+        let others = descriptors.used().saturating_sub(STANDARD_STREAMS);
+        descriptors.give_back(others);
         let split = |variable: &str| {
             let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
             (name.to_owned(), value.to_owned())
@@ -54,7 +60,7 @@ impl Process {
             preopens,
             services: self.services,
             listeners: self.listeners,
-            fds: self.table.limit(),
+            descriptors,
             vfs: self.vfs,
         }
     }
@@ -85,6 +91,6 @@ mod tests {
         assert_eq!(parts.preopens, [("/".into(), None)]);
         assert!(parts.services);
         assert_eq!(parts.listeners, [("web".into(), Listener(5))]);
-        assert_eq!(parts.fds, 17);
+        assert_eq!((parts.descriptors.limit(), parts.descriptors.used()), (17, 3));
     }
 }

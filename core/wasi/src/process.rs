@@ -46,6 +46,13 @@ impl Process {
         self.denials.list()
     }
 
+    /// The counter of its open descriptors, standard streams and preopens included. It goes on counting for whoever holds a
+    /// clone.
+    #[must_use]
+    pub fn descriptors(&self) -> &Budget {
+        self.table.open()
+    }
+
     /// The guest's files.
     pub fn vfs(&mut self) -> &mut Vfs {
         &mut self.vfs

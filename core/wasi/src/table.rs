@@ -104,6 +104,8 @@ pub(crate) struct Table {
     /// One bit a slot, set when it is taken: finding the lowest free number looks at 64 at once.
     taken: Vec<u64>,
     limit: u32,
+    /// Counts what is open, for whoever looks from outside.
+    open: Budget,
     /// Holds the bytes of `slots`.
     charge: Charge,
 }
@@ -118,12 +120,12 @@ impl Table {
             return Err(Error::INVAL);
         }
         let charge = budget.charge(0).ok_or(Error::NOMEM)?;
-        Ok(Self { slots: Vec::new(), taken: Vec::new(), limit, charge })
+        Ok(Self { slots: Vec::new(), taken: Vec::new(), limit, open: Budget::new(limit.into()), charge })
     }
 
-    /// The most descriptors.
-    pub(crate) fn limit(&self) -> u32 {
-        self.limit
+    /// The counter of what is open; its limit is that of descriptors.
+    pub(crate) fn open(&self) -> &Budget {
+        &self.open
     }
 
     /// `BADF` when it is not open.
@@ -184,6 +186,7 @@ impl Table {
     /// Takes all descriptors out; their owner closes what they name.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Descriptor> + use<> {
         self.taken.clear();
+        self.open.give_back(u64::MAX);
         let slots = core::mem::take(&mut self.slots);
         self.charge.shrink(u64::MAX);
         slots.into_iter().flatten()
@@ -196,6 +199,13 @@ impl Table {
         };
         let bit = 1 << (fd % STEP);
         *word = if descriptor.is_some() { *word | bit } else { *word & !bit };
-        core::mem::replace(slot, descriptor)
+        let before = core::mem::replace(slot, descriptor);
+        match (before.is_some(), slot.is_some()) {
+            (true, false) => self.open.give_back(1),
+            // There is room: numbers end at the limit of the counter.
+            (false, true) => drop(self.open.take_up_to(1)),
+            _ => {}
+        }
+        before
     }
 }

@@ -19,6 +19,7 @@ mod bindings;
 mod check;
 mod connection;
 mod convert;
+mod described;
 mod descriptor;
 mod error;
 mod filesystem;

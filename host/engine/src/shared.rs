@@ -251,7 +251,7 @@ async fn run_component<H: SharedHost>(
 ) -> Result<SharedEnd> {
     let SharedStart { process, host, memory } = start;
     let host = Lent::new(host);
-    let config = config_of(process, &host, &memory);
+    let config = config_of(process, &host, &memory)?;
     // Held until the program has ended.
     let handles = memory.charge(config.limits.handle_bytes());
     let component = ComponentState::new(config).map_err(wasmtime::Error::new)?;
@@ -272,21 +272,30 @@ async fn run_component<H: SharedHost>(
     })
 }
 
-fn config_of<H: SharedHost>(process: Process, host: &Arc<Lent<H>>, memory: &Budget) -> ComponentConfig {
-    let parts = process.into_parts();
+fn config_of<H: SharedHost>(
+    process: Process,
+    host: &Arc<Lent<H>>,
+    memory: &Budget,
+) -> Result<ComponentConfig> {
+    let mut parts = process.into_parts();
+    let services = Services::new(host.clone(), parts.listeners, memory.clone());
+    if parts.services {
+        parts.preopens.push(services.describe(&mut parts.vfs).map_err(wasmtime::Error::new)?);
+    }
     let standard = |stream| Box::new(Standard::new(host.clone(), stream));
-    ComponentConfig {
+    Ok(ComponentConfig {
         args: parts.args,
         env: parts.env,
         vfs: parts.vfs,
         preopens: parts.preopens,
-        services: Some(Services::new(host.clone(), parts.listeners, memory.clone())),
+        services: Some(services),
         outside: host.with(|host| host.outside()),
         stdin: standard(Stream::Stdin),
         stdout: standard(Stream::Stdout),
         stderr: standard(Stream::Stderr),
-        limits: ComponentLimits::of_process(parts.fds, memory.limit()),
-    }
+        limits: ComponentLimits::of_process(parts.descriptors.available(), memory.limit()),
+        descriptors: parts.descriptors,
+    })
 }
 
 fn end(error: &wasmtime::Error, refused: bool) -> SharedEnd {

@@ -42,6 +42,9 @@ pub const ROOTS_VARIABLE: &str = "SSL_CERT_FILE";
 /// How long a worker whose daemon went away, and did not come back, goes on, in seconds.
 pub const ORPHAN_SECONDS: u64 = 60;
 
+/// How long instances have to stop when their worker is replaced, in seconds. Then they are killed.
+pub const DRAIN_SECONDS: u64 = 10;
+
 /// What the daemon says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -250,6 +253,10 @@ pub enum FromWorker {
     Refused {
         /// Why.
         message: String,
+        /// Whether it stops its instances and ends, as it does when only the version is wrong: nobody will speak its own any
+        /// more.
+        #[serde(default)]
+        ends: bool,
     },
     /// An instance runs.
     Started {

@@ -9,7 +9,8 @@ use qyvol_engine::Cache;
 use qyvol_net::Roots;
 use qyvol_protocol::channel::{self, Received};
 use qyvol_protocol::worker::{
-    CONTROL_FD, FromWorker, Hello, ORPHAN_SECONDS, SERVICES_FD, Start, TOKEN_VARIABLE, ToWorker, VERSION,
+    CONTROL_FD, DRAIN_SECONDS, FromWorker, Hello, ORPHAN_SECONDS, SERVICES_FD, Start, TOKEN_VARIABLE, ToWorker,
+    VERSION,
     Welcome,
 };
 use rustix::event::{PollFd, PollFlags, poll};
@@ -26,7 +27,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const GREETING: Duration = Duration::from_secs(2);
 
 /// How long instances have to stop when the worker drains.
-const DRAIN: Duration = Duration::from_secs(10);
+const DRAIN: Duration = Duration::from_secs(DRAIN_SECONDS);
 
 /// The exit code of a worker in which nothing was left but what hung.
 const STUCK: i32 = 124;
@@ -76,18 +77,21 @@ fn serve(worker: &Arc<Worker>, control: &UnixListener, token: &str) -> Result<()
         if draining && worker.is_idle() {
             return Ok(());
         }
-        let daemon = match next.take() {
-            Some(daemon) => Some(daemon),
-            None => accept(control, LOOK)
-                .map_err(|error| error.to_string())?
-                .and_then(|s| greeted(s, lease, token)),
+        let knock = match next.take() {
+            Some(knock) => knock,
+            None => match accept(control, LOOK).map_err(|error| error.to_string())? {
+                Some(stream) => greeted(stream, lease, token),
+                None => Knock::Nobody,
+            },
         };
-        let Some((stream, hello)) = daemon else {
-            if orphan_since.elapsed() >= Duration::from_secs(ORPHAN_SECONDS) {
+        let late = orphan_since.elapsed() >= Duration::from_secs(ORPHAN_SECONDS);
+        let (stream, hello) = match knock {
+            Knock::Daemon(stream, hello) => (stream, hello),
+            Knock::Nobody if !late => continue,
+            Knock::Nobody | Knock::OtherVersion => {
                 drain(worker);
                 return Ok(());
             }
-            continue;
         };
         lease = hello.lease;
         let over = converse(worker, &Arc::new(stream), control, lease, token);
@@ -103,34 +107,39 @@ struct Over {
     /// The worker is to end with its last instance.
     drain: bool,
     /// Who takes over.
-    next: Option<(UnixStream, Hello)>,
+    next: Option<Knock>,
 }
 
-/// Who connected, if it is a daemon that may be listened to.
-fn greeted(stream: UnixStream, lease: u64, token: &str) -> Option<(UnixStream, Hello)> {
-    stream.set_read_timeout(Some(GREETING)).ok()?;
+/// Who connected.
+enum Knock {
+    /// A daemon to listen to.
+    Daemon(UnixStream, Hello),
+    /// The daemon of another release, which has taken the place of ours: no later one will speak this version.
+    OtherVersion,
+    /// Nobody who counts.
+    Nobody,
+}
+
+fn greeted(stream: UnixStream, lease: u64, token: &str) -> Knock {
+    if stream.set_read_timeout(Some(GREETING)).is_err() {
+        return Knock::Nobody;
+    }
     let Ok(Some(Received { message: ToWorker::Hello(hello), .. })) = channel::receive(&stream) else {
-        return None;
+        return Knock::Nobody;
     };
-    if let Err(message) = acceptable(&hello, lease, token) {
-        let _ = channel::send(&stream, &FromWorker::Refused { message }, &[]);
-        return None;
-    }
-    stream.set_read_timeout(None).ok()?;
-    Some((stream, hello))
-}
-
-fn acceptable(hello: &Hello, lease: u64, token: &str) -> Result<(), String> {
-    if hello.token != token {
-        return Err("this is not its daemon".into());
-    }
-    if hello.version != VERSION {
-        return Err(format!("this worker speaks version {VERSION}, not {}", hello.version));
-    }
-    if hello.lease < lease {
-        return Err(format!("lease {} is older than {lease}", hello.lease));
-    }
-    Ok(())
+    let (knock, message) = if hello.token != token {
+        (Knock::Nobody, "this is not its daemon".to_owned())
+    } else if hello.lease < lease {
+        (Knock::Nobody, format!("lease {} is older than {lease}", hello.lease))
+    } else if hello.version != VERSION {
+        (Knock::OtherVersion, format!("this worker speaks version {VERSION}, not {}", hello.version))
+    } else {
+        let waits = stream.set_read_timeout(None);
+        return if waits.is_ok() { Knock::Daemon(stream, hello) } else { Knock::Nobody };
+    };
+    let ends = matches!(knock, Knock::OtherVersion);
+    let _ = channel::send(&stream, &FromWorker::Refused { message, ends }, &[]);
+    knock
 }
 
 /// Waits for a daemon; `None` when none comes in time.
@@ -192,11 +201,11 @@ fn converse(
                 Ok(Some(received)) => obey(worker, received),
                 Ok(None) | Err(_) => return Over { drain, next: None },
             }
-        } else if knocks
-            && let Ok((stream, _)) = control.accept()
-            && let Some(next) = greeted(stream, lease, token)
-        {
-            return Over { drain, next: Some(next) };
+        } else if knocks && let Ok((stream, _)) = control.accept() {
+            match greeted(stream, lease, token) {
+                Knock::Nobody => {}
+                next => return Over { drain, next: Some(next) },
+            }
         }
     }
 }
@@ -242,7 +251,7 @@ fn obey(worker: &Arc<Worker>, received: Received<ToWorker>) {
         }
         ToWorker::Routes(routes) => worker.services.routes(&routes),
         ToWorker::Revoke { app, dial, connect, anywhere } => {
-            worker.services.grant(&app, &dial);
+            worker.services.revoke(&app, &dial);
             worker.grant_outside(&app, &outbound(&connect, anywhere));
         }
         ToWorker::Usage { request } => {

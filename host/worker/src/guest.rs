@@ -3,6 +3,7 @@
 use std::future::Future as _;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -58,6 +59,8 @@ pub(crate) struct GuestHost {
     memory: Budget,
     outside: Arc<Outside>,
     sockets: Vec<Option<Held>>,
+    /// How many of them there are, for whoever looks from outside.
+    connections: Arc<AtomicU32>,
     listeners: Vec<Option<Listening>>,
     sleep: Option<Pin<Box<Sleep>>>,
     denials: Arc<Mutex<Vec<Denial>>>,
@@ -82,6 +85,7 @@ impl GuestHost {
             memory,
             outside,
             sockets: Vec::new(),
+            connections: Arc::default(),
             listeners: listeners.into_iter().map(Some).collect(),
             sleep: None,
             denials: Arc::default(),
@@ -91,6 +95,11 @@ impl GuestHost {
     /// Where the guest's denials are found when it is gone.
     pub(crate) fn denials(&self) -> Arc<Mutex<Vec<Denial>>> {
         Arc::clone(&self.denials)
+    }
+
+    /// Counts the guest's open connections.
+    pub(crate) fn connections(&self) -> Arc<AtomicU32> {
+        Arc::clone(&self.connections)
     }
 
     fn socket(&mut self, socket: Socket) -> Result<&mut Held> {
@@ -108,6 +117,7 @@ impl GuestHost {
             self.sockets.len() - 1
         });
         self.sockets[free] = Some(held);
+        self.connections.fetch_add(1, Ordering::Relaxed);
         Socket(u32::try_from(free).unwrap_or(u32::MAX))
     }
 
@@ -311,8 +321,9 @@ impl qyv_wasi::Host for GuestHost {
         match source {
             Source::Stream(_) => {}
             Source::Socket(socket) => {
-                if let Some(place) = self.sockets.get_mut(socket.0 as usize) {
-                    *place = None;
+                let place = self.sockets.get_mut(socket.0 as usize);
+                if place.and_then(Option::take).is_some() {
+                    self.connections.fetch_sub(1, Ordering::Relaxed);
                 }
             }
             Source::Listener(listener) => {

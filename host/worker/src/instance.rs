@@ -7,7 +7,7 @@ mod setup;
 use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -39,6 +39,8 @@ pub(crate) struct Instance {
     task: Mutex<Option<Task>>,
     meter: Arc<Meter>,
     memory: Budget,
+    descriptors: Budget,
+    connections: Arc<AtomicU32>,
     log: LogStream,
     /// Its services and their listeners: closing these is how it is asked to stop.
     listeners: Vec<(Name, ListenerId)>,
@@ -82,7 +84,12 @@ impl Instance {
         }
         let program = match worker.code(start.kind, start.module.0)?.ok_or(NotStarted::NotCompiled)? {
             Code::Program(program) => program,
-            Code::Handler(handler) => return Ok(http::begin(worker, start, sockets, handler)?),
+            Code::Handler(handler) => {
+                return http::begin(worker, start, sockets, handler).map_err(|message| {
+                    worker.services.down(&start.instance.app, start.instance.generation, false);
+                    message.into()
+                });
+            }
         };
         let opened = worker.bundle(&start.bundle)?;
         let (memory, meter) = (Budget::new(start.limits.memory), Arc::new(Meter::default()));
@@ -96,7 +103,8 @@ impl Instance {
             Ok(prepared) => prepared,
             Err(message) => {
                 worker.executor.remove_group(group);
-                stop_serving(worker, &start.instance, !start.services.is_empty());
+                let id = &start.instance;
+                worker.services.down(&id.app, id.generation, !start.services.is_empty());
                 return Err(message.into());
             }
         };
@@ -108,6 +116,8 @@ impl Instance {
             task: Mutex::default(),
             meter: Arc::clone(&meter),
             memory,
+            descriptors: shared.process.descriptors().clone(),
+            connections: shared.host.connections(),
             log,
             listeners: start.services.iter().map(|service| service.name.clone()).zip(listeners).collect(),
             address: start.listen.first().cloned(),
@@ -152,6 +162,8 @@ impl Instance {
             task: Mutex::default(),
             meter,
             memory,
+            descriptors: Budget::new(0),
+            connections: Arc::default(),
             log,
             listeners: Vec::new(),
             address: start.listen.first().cloned(),
@@ -194,7 +206,11 @@ impl Instance {
 
     /// Ends it now.
     pub(crate) fn end(&self, why: Why) {
-        let _ = self.why.compare_exchange(0, why as u8, Ordering::AcqRel, Ordering::Acquire);
+        let first = self.why.compare_exchange(0, why as u8, Ordering::AcqRel, Ordering::Acquire);
+        // Whoever was asked to stop and did not was killed.
+        if why == Why::Killed && first == Err(Why::Stopped as u8) {
+            self.why.store(why as u8, Ordering::Release);
+        }
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(task) = task {
             task.kill();
@@ -212,7 +228,7 @@ impl Instance {
         denials: &[Denial],
     ) {
         self.log.finish();
-        stop_serving(worker, &self.id, !self.listeners.is_empty());
+        worker.services.down(&self.id.app, self.id.generation, !self.listeners.is_empty());
         worker.executor.remove_group(self.group);
         let (cause, code, message) = ending::describe(ended, self.why.load(Ordering::Acquire));
         let (denials, used) = (denials.iter().map(ending::denial).collect(), self.used());
@@ -237,23 +253,21 @@ impl Instance {
     /// What it has used so far.
     pub(crate) fn used(&self) -> Used {
         let log = self.log.counters();
+        let descriptors = u32::try_from(self.descriptors.used()).unwrap_or(u32::MAX);
+        let connections = self.connections.load(Ordering::Relaxed);
+        // What a handler's requests open lives no longer than they do: its descriptors are its connections.
+        let served = self.server.as_ref().map_or(0, |server| server.open_connections());
         Used {
             instance: self.id.clone(),
             cpu_ns: self.meter.used(),
             memory: self.memory.used(),
             memory_peak: self.memory.peak(),
-            fds: 0,
-            connections: 0,
+            fds: descriptors.saturating_add(served),
+            connections: connections.saturating_add(served),
             log_bytes: log.bytes,
             log_dropped: log.dropped,
             requests: self.server.as_ref().map_or(0, |server| server.requests()),
         }
-    }
-}
-
-fn stop_serving(worker: &Worker, id: &InstanceId, serves: bool) {
-    if serves {
-        worker.services.down(&id.app, id.generation);
     }
 }
 

@@ -3,7 +3,7 @@
 //! Another worker is reached by its Unix socket. Who dials says one line of JSON, [`Asked`]; who is dialled answers with
 //! one byte, [`TAKEN`] or [`REFUSED`]; then the bytes of the connection follow, both ways.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -70,7 +70,13 @@ pub(crate) struct Services {
 
 struct State {
     network: Network<Shared>,
+    /// Numbers given to apps and to instances so far.
+    numbers: u64,
+    /// Who offers services: an app, whichever of its instances run.
     apps: HashMap<Name, AppId>,
+    /// Who dials: an instance, by its app and generation. What one may dial is of its revision, and two revisions run while
+    /// one replaces the other.
+    diallers: BTreeMap<(Name, u64), AppId>,
     /// What other workers serve: the instance, its service and port, and where.
     elsewhere: BTreeSet<(u64, Name, Option<u16>, PathBuf)>,
     /// The sockets of other workers, by number.
@@ -86,7 +92,9 @@ impl Services {
         let services = Arc::new(Self {
             state: Mutex::new(State {
                 network: Network::default(),
+                numbers: 0,
                 apps: HashMap::new(),
+                diallers: BTreeMap::new(),
                 elsewhere: BTreeSet::new(),
                 sockets: Vec::new(),
                 local: HashMap::new(),
@@ -102,17 +110,30 @@ impl Services {
         Ok(services)
     }
 
-    /// The number of an app.
-    pub(crate) fn app(&self, name: &Name) -> AppId {
-        self.lock().app(name)
-    }
-
-    /// Says what an app of this process may dial.
-    pub(crate) fn grant(&self, app: &Name, dial: &[ServiceAddress]) {
+    /// Says what an instance of this process may dial, and gives the number that it dials under.
+    pub(crate) fn grant(&self, app: &Name, generation: u64, dial: &[ServiceAddress]) -> AppId {
         let mut wakes = Wakes::new();
         let mut state = self.lock();
-        let app = state.app(app);
-        state.network.grant(app, dial.iter().cloned().collect(), &mut wakes);
+        let known = state.diallers.get(&(app.clone(), generation)).copied();
+        let number = known.unwrap_or_else(|| {
+            let number = state.number();
+            state.diallers.insert((app.clone(), generation), number);
+            number
+        });
+        state.network.grant(number, dial.iter().cloned().collect(), &mut wakes);
+        drop(state);
+        number
+    }
+
+    /// Says what all instances of an app in this process may still dial. Their other connections end.
+    pub(crate) fn revoke(&self, app: &Name, dial: &[ServiceAddress]) {
+        let mut wakes = Wakes::new();
+        let mut state = self.lock();
+        let State { network, diallers, .. } = &mut *state;
+        let all = (app.clone(), 0)..=(app.clone(), u64::MAX);
+        for number in diallers.range(all).map(|(_, number)| *number) {
+            network.grant(number, dial.iter().cloned().collect(), &mut wakes);
+        }
         drop(state);
     }
 
@@ -142,13 +163,18 @@ impl Services {
             .collect()
     }
 
-    /// An instance of this process is no more.
-    pub(crate) fn down(&self, app: &Name, generation: u64) {
+    /// An instance of this process is no more; whether it served anything.
+    pub(crate) fn down(&self, app: &Name, generation: u64, served: bool) {
         let mut wakes = Wakes::new();
         let mut state = self.lock();
-        state.network.down(InstanceId(generation), &mut wakes);
-        if let Some(count) = state.local.get_mut(app) {
-            *count = count.saturating_sub(1);
+        if let Some(number) = state.diallers.remove(&(app.clone(), generation)) {
+            state.network.forget(number);
+        }
+        if served {
+            state.network.down(InstanceId(generation), &mut wakes);
+            if let Some(count) = state.local.get_mut(app) {
+                *count = count.saturating_sub(1);
+            }
         }
         drop(state);
     }
@@ -239,9 +265,18 @@ impl Services {
 }
 
 impl State {
+    fn number(&mut self) -> AppId {
+        self.numbers += 1;
+        AppId(self.numbers)
+    }
+
     fn app(&mut self, name: &Name) -> AppId {
-        let next = AppId(self.apps.len() as u64);
-        *self.apps.entry(name.clone()).or_insert(next)
+        if let Some(known) = self.apps.get(name) {
+            return *known;
+        }
+        let number = self.number();
+        self.apps.insert(name.clone(), number);
+        number
     }
 
     fn routes(&mut self, routes: &[Route], wakes: &mut Wakes) {

@@ -106,6 +106,52 @@ fn slots_that_were_replaced_already_go_back() {
 }
 
 #[test]
+fn who_is_lost_with_its_process_is_tried_again_and_given_up_after_a_while() {
+    for overlap in [true, false] {
+        let mut desk = Desk::new();
+        let spec = LifeSpec { overlap, ..service() };
+        let old = desk.up("a", spec.clone()).remove(0);
+        desk.deploy(&[("a", spec)]).unwrap();
+        if !overlap {
+            desk.exited(&old, 0);
+        }
+        let first = desk.started_one();
+        desk.say(Event::Lost(first.clone()));
+        assert_eq!(desk.started(), [], "not at once");
+        desk.pass(SECOND);
+        let second = desk.started_one();
+        assert_eq!((second.generation, second.slot), (first.generation, first.slot));
+        if overlap {
+            // The old one goes on meanwhile, and may be lost too.
+            assert_eq!(desk.stopped(), []);
+            desk.say(Event::Lost(old));
+            assert_eq!(desk.started(), []);
+        }
+        desk.ready(&second);
+        desk.shows("a", "ready");
+        assert_eq!(desk.supervisor.status(&name("a"), desk.now).unwrap().replaces, None);
+
+        desk.deploy(&[("a", LifeSpec { overlap, ..service() })]).unwrap();
+        if !overlap {
+            desk.exited(&second, 0);
+        }
+        let mut lost = 0;
+        while !desk.changes().iter().any(|change| matches!(change, Change::Kept { kept: 2, .. })) {
+            let next = desk.started().pop();
+            let Some(next) = next else { panic!("{lost} were lost: {:?}", desk.out) };
+            lost += 1;
+            desk.say(Event::Lost(next));
+            if desk.started().is_empty()
+                && desk.changes().iter().all(|change| !matches!(change, Change::Kept { .. }))
+            {
+                desk.pass(60 * SECOND);
+            }
+        }
+        assert!((3..10).contains(&lost), "{lost}");
+    }
+}
+
+#[test]
 fn without_overlap_a_failure_starts_the_old_one_again() {
     let mut desk = Desk::new();
     let alone = LifeSpec { overlap: false, ..service() };

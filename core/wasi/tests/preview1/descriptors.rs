@@ -46,6 +46,7 @@ fn the_table_is_what_a_map_says() {
                 }
             }
             assert_eq!(guest.inodes.used(), model.len() as u64, "leaked, or closed too early");
+            assert_eq!(guest.process.descriptors().used(), 5 + model.len() as u64);
             for (&fd, &inode) in &model {
                 assert_eq!(guest.stat(fd).unwrap().1, inode);
             }

@@ -123,7 +123,7 @@ impl Bench {
         self.upload_wasm(name, manifest, &wat::parse_str(wat).unwrap())
     }
 
-    /// The same with a program in bytes.
+    /// The same of a program in its binary form.
     pub(crate) fn upload_wasm(&self, name: &str, manifest: &str, wasm: &[u8]) -> String {
         self.sandbox.write(&format!("{name}/main.wasm"), wasm);
         let text = format!("name: {name}\nentrypoint: main.wasm\n{manifest}");
@@ -142,6 +142,18 @@ impl Bench {
     pub(crate) fn deploy(&self, name: &str, manifest: &str, wat: &str) -> Answer {
         let hash = self.upload(name, manifest, wat);
         self.post("/v1/deploy", &json!({ "apps": [{ "bundle": hash, "allow_unsigned": true }] }))
+    }
+
+    /// The same of a program in its binary form.
+    pub(crate) fn deploy_wasm(&self, name: &str, manifest: &str, wasm: &[u8]) -> Answer {
+        self.deploy_granted(name, manifest, wasm, &[])
+    }
+
+    /// The same with rights.
+    pub(crate) fn deploy_granted(&self, name: &str, manifest: &str, wasm: &[u8], allow: &[&str]) -> Answer {
+        let hash = self.upload_wasm(name, manifest, wasm);
+        let app = json!({ "bundle": hash, "allow_unsigned": true, "grants": { "allow": allow } });
+        self.post("/v1/deploy", &json!({ "apps": [app] }))
     }
 
     /// One word for what an app does.

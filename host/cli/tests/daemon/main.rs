@@ -4,9 +4,13 @@ mod bench;
 mod crash;
 #[path = "../dialler/mod.rs"]
 mod dialler;
+mod example;
+mod guests;
 mod http;
 mod life;
 mod manifests;
 mod outside;
 #[path = "../sandbox/mod.rs"]
 mod sandbox;
+mod usage;
+mod workers;

@@ -22,7 +22,7 @@ use qyvol_protocol::worker::{
 use crate::sandbox::{PATIENCE, Sandbox};
 
 /// The word that the workers of these tests are started with.
-const TOKEN: &str = "a word";
+pub(crate) const TOKEN: &str = "a word";
 
 /// A worker in a folder of its own.
 pub(crate) struct Bench {
@@ -37,6 +37,7 @@ pub(crate) struct Process {
 }
 
 /// A daemon's connection to it.
+#[derive(Debug)]
 pub(crate) struct Daemon {
     stream: UnixStream,
     pub(crate) welcome: Welcome,
@@ -169,17 +170,17 @@ impl Process {
 
     /// Connects as one that says this word.
     pub(crate) fn connect_with(&self, lease: u64, token: &str) -> Result<Daemon, String> {
+        self.greet(Hello { version: VERSION, lease, token: token.to_owned() })
+    }
+
+    /// The same with any greeting.
+    pub(crate) fn greet(&self, hello: Hello) -> Result<Daemon, String> {
         let stream = UnixStream::connect(&self.control).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        channel::send(
-            &stream,
-            &ToWorker::Hello(Hello { version: VERSION, lease, token: token.to_owned() }),
-            &[],
-        )
-        .unwrap();
+        channel::send(&stream, &ToWorker::Hello(hello), &[]).unwrap();
         match channel::receive(&stream).unwrap().unwrap().message {
             FromWorker::Welcome(welcome) => Ok(Daemon { stream, welcome, heard: Vec::new() }),
-            FromWorker::Refused { message } => Err(message),
+            FromWorker::Refused { message, .. } => Err(message),
             other => panic!("{other:?}"),
         }
     }

@@ -1,9 +1,9 @@
 //! Starting, ending, surviving the daemon.
 
 use qyv_spec::manifest::Kind;
-use qyvol_protocol::worker::{FromWorker, ToWorker};
+use qyvol_protocol::worker::{FromWorker, Hello, ToWorker};
 
-use crate::bench::{Bench, manifest, prints};
+use crate::bench::{Bench, TOKEN, manifest, prints};
 use crate::sandbox::wait_until;
 
 const FOREVER: &str = "(loop (br 0))";
@@ -139,6 +139,32 @@ fn who_does_not_know_the_word_is_no_daemon() {
     let wrong = worker.connect_with(9, "another word");
     assert!(wrong.is_err_and(|message| message.contains("not its daemon")));
     assert!(worker.connect(1).is_ok(), "a lease that was not acknowledged counts for nothing");
+}
+
+#[test]
+fn a_worker_ends_politely_when_a_daemon_of_another_release_takes_over() {
+    let bench = Bench::new();
+    let services = "services: [{ name: echo }]\n";
+    let serves = prints(
+        "",
+        "(drop (call $accept (i32.const 4) (i32.const 0) (i32.const 8)))(call $exit (i32.const 0))",
+    );
+    let accept =
+        r#"(import "wasi_snapshot_preview1" "sock_accept" (func $accept (param i32 i32 i32) (result i32)))"#;
+    let serves = serves.replacen("(module", &format!("(module {accept}"), 1);
+    let app = bench.app(&manifest("served", Kind::Service, services), &serves);
+    let mut worker = bench.worker("w");
+    let mut daemon = worker.connect(5).unwrap();
+    daemon.start(&app, &[]);
+    daemon.started(&app);
+    let of = |lease| Hello { version: 99, lease, token: TOKEN.to_owned() };
+    // An older one may be of any release.
+    assert!(worker.greet(of(4)).unwrap_err().contains("older"));
+    daemon.say(&ToWorker::Usage { request: 1 });
+    daemon.hear(|message| matches!(message, FromWorker::Usage { request: 1, .. }).then_some(()));
+    assert!(worker.greet(of(6)).unwrap_err().contains("not 99"));
+    // Its listener was closed, and it returned: it was not killed.
+    assert_eq!(worker.wait(), Some(0));
 }
 
 #[test]

@@ -109,6 +109,52 @@ fn what_was_not_granted_is_refused_and_told() {
     assert!(end.denials[0].contains("service://echo"), "{:?}", end.denials);
 }
 
+/// Waits for a connection at descriptor 5, then dials `echo` and exits with the errno of that. Descriptor 3 is the closed
+/// root, 4 is `/svc`.
+const DIALS_LATER: &str = r#"(module
+    (import "wasi_snapshot_preview1" "sock_accept" (func $accept (param i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "path_open"
+        (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 64) "echo")
+    (func (export "_start")
+        (if (call $accept (i32.const 5) (i32.const 0) (i32.const 8)) (then unreachable))
+        (call $exit (call $open (i32.const 4) (i32.const 0) (i32.const 64) (i32.const 4) (i32.const 0)
+            (i64.const 66) (i64.const 0) (i32.const 0) (i32.const 8)))))"#;
+
+#[test]
+fn a_revision_has_its_own_rights_while_another_runs_beside_it() {
+    let bench = Bench::new();
+    let server = bench.app(&manifest("server", Kind::Service, OFFERS), SERVER);
+    let app = bench.app(&manifest("client", Kind::Service, ""), DIALS_LATER);
+    let worker = bench.worker("w");
+    let mut daemon = worker.connect(1).unwrap();
+    daemon.start(&server, &[]);
+    daemon.started(&server);
+    for (generation, before, after, code) in [(10, "other", "echo", 2), (20, "echo", "other", 0)] {
+        let revision = |generation: u64, dials: &str| {
+            let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = socket.local_addr().unwrap();
+            let mut start = app.clone();
+            start.instance.generation = generation;
+            start.listen = vec![format!("tcp://{address}")];
+            start.dial = vec![format!("service://{dials}").parse().unwrap()];
+            (start, socket, address)
+        };
+        let (old, socket, go) = revision(generation, before);
+        daemon.start(&old, &[socket.into()]);
+        daemon.started(&old);
+        let (new, socket, go_too) = revision(generation + 1, after);
+        daemon.start(&new, &[socket.into()]);
+        daemon.started(&new);
+        let _go = std::net::TcpStream::connect(go).unwrap();
+        assert_eq!(daemon.end_of(&old).code, code, "what the new revision may do is nothing to the old one");
+        let _go = std::net::TcpStream::connect(go_too).unwrap();
+        assert_eq!(daemon.end_of(&new).code, 2 - code);
+    }
+}
+
 #[test]
 fn two_apps_of_different_workers_talk_and_do_not_notice() {
     let bench = Bench::new();

@@ -61,6 +61,7 @@ fn text(info: &Info, apps: &[AppSummary], rows: &[UsageRow]) -> String {
         "Lines dropped because they came too fast.",
         of_instance(|row| row.log_dropped),
     );
+    family("qyvol_descriptors", "gauge", "Open descriptors.", of_instance(|row| row.fds.into()));
     family(
         "qyvol_connections",
         "gauge",

@@ -49,6 +49,9 @@ const ROUND_MESSAGES: usize = 1024;
 /// The longest sleep, while something may have to be looked at.
 const NAP: Duration = Duration::from_secs(5);
 
+/// How long workers without instances may take to end before the daemon ends without them.
+const LAST_WORKERS: Duration = Duration::from_secs(5);
+
 /// The most events that wait for the disk to take them; more are forgotten.
 const NEWS_MAX: usize = 10_000;
 
@@ -164,7 +167,7 @@ impl Overseer {
                 break;
             }
         }
-        self.last_words();
+        self.last_words(inbox);
     }
 
     /// How long nothing is to be done.
@@ -381,11 +384,20 @@ impl Overseer {
         self.leaving.as_ref().is_some_and(late)
     }
 
-    fn last_words(self) {
+    fn last_words(mut self, inbox: &Receiver<Message>) {
         if self.runs.is_empty() {
             // Nothing is left for a later daemon to find.
-            for worker in self.workers.0.values() {
+            for worker in self.workers.0.values_mut() {
+                worker.draining = true;
                 worker.link.send(ToWorker::Drain, Vec::new());
+            }
+            let until = Instant::now() + LAST_WORKERS;
+            while !self.workers.0.is_empty() {
+                match inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                    Ok(Message::Gone(worker, why)) => self.gone(&worker, &why),
+                    Ok(_) => {}
+                    Err(_) => break,
+                }
             }
         }
         for done in self.leaving.into_iter().flat_map(|leaving| leaving.done) {

@@ -17,7 +17,7 @@ impl Overseer {
     pub(super) fn said(&mut self, worker: &str, said: FromWorker) {
         match said {
             FromWorker::Welcome(welcome) => self.welcomed(worker, welcome),
-            FromWorker::Refused { message } => {
+            FromWorker::Refused { message, .. } => {
                 eprintln!("qyvold: worker `{worker}` refuses this daemon: {message}");
                 self.give_up(worker);
             }

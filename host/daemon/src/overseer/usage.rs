@@ -68,12 +68,22 @@ impl Overseer {
         }
     }
 
-    /// What each instance has used, as far as its worker has said.
+    /// What each instance that was started has used. One whose worker has not said it yet has used nothing.
     pub(crate) fn usage_rows(&self) -> Vec<UsageRow> {
-        let rows = self.runs.values().filter_map(|run| {
-            let used = run.used.as_ref()?;
+        let rows = self.runs.values().map(|run| {
             let limits = self.revision(&run.instance).ok().map(|revision| revision.app.limits.memory);
-            Some(UsageRow {
+            let used = run.used.clone().unwrap_or_else(|| Used {
+                instance: run.id(),
+                cpu_ns: 0,
+                memory: 0,
+                memory_peak: 0,
+                fds: 0,
+                connections: 0,
+                log_bytes: 0,
+                log_dropped: 0,
+                requests: 0,
+            });
+            UsageRow {
                 instance: run.id(),
                 cpu_ns: used.cpu_ns,
                 memory: used.memory,
@@ -83,7 +93,7 @@ impl Overseer {
                 log_bytes: used.log_bytes,
                 log_dropped: used.log_dropped,
                 requests: used.requests,
-            })
+            }
         });
         let mut rows: Vec<UsageRow> = rows.collect();
         rows.sort_by(|a, b| a.instance.cmp(&b.instance));

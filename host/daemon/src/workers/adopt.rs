@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use qyvol_protocol::channel;
-use qyvol_protocol::worker::{FromWorker, Hello, ToWorker, VERSION, Welcome};
+use qyvol_protocol::worker::{DRAIN_SECONDS, FromWorker, Hello, ToWorker, VERSION, Welcome};
 
 use super::process::Process;
 use super::spawn::{About, about_file, control_socket};
@@ -25,8 +25,11 @@ pub(crate) struct Survivor {
     pub(crate) welcome: Welcome,
 }
 
-/// Greets every worker that has a folder in `folder`. One that does not answer, or speaks another version, is ended: its
-/// instances start anew elsewhere. Returns when nothing runs but what is returned.
+/// How long one that speaks another version has to stop its instances and end, before it is killed.
+const DRAINED: Duration = Duration::from_secs(DRAIN_SECONDS + 2);
+
+/// Greets every worker that has a folder in `folder`. One that speaks another version is left to end, and one that does not
+/// answer is killed: its instances start anew elsewhere. Returns when nothing runs but what is returned.
 pub(crate) fn survivors(folder: &Path, lease: u64) -> io::Result<Vec<Survivor>> {
     let mut folders = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -51,8 +54,12 @@ fn greet(folder: &Path, lease: u64) -> Option<Survivor> {
     let about: About = serde_json::from_slice(&std::fs::read(about_file(folder)).ok()?).ok()?;
     let process = Process::of_other(about.process).ok()?;
     match speak(folder, lease, &about.token) {
-        Ok((socket, welcome)) => {
-            Some(Survivor { folder: folder.to_owned(), about, process, socket, welcome })
+        Ok(Greeted::Welcome(socket, welcome)) => {
+            Some(Survivor { folder: folder.to_owned(), about, process, socket, welcome: *welcome })
+        }
+        Ok(Greeted::Refused) => {
+            process.end(DRAINED);
+            None
         }
         Err(_) => {
             process.end(Duration::ZERO);
@@ -61,7 +68,14 @@ fn greet(folder: &Path, lease: u64) -> Option<Survivor> {
     }
 }
 
-fn speak(folder: &Path, lease: u64, token: &str) -> io::Result<(UnixStream, Welcome)> {
+/// How a worker answers.
+enum Greeted {
+    Welcome(UnixStream, Box<Welcome>),
+    /// It speaks another version, and is about to end.
+    Refused,
+}
+
+fn speak(folder: &Path, lease: u64, token: &str) -> io::Result<Greeted> {
     let socket = UnixStream::connect(control_socket(folder))?;
     socket.set_read_timeout(Some(ANSWER))?;
     socket.set_write_timeout(Some(ANSWER))?;
@@ -71,7 +85,10 @@ fn speak(folder: &Path, lease: u64, token: &str) -> io::Result<(UnixStream, Welc
         &[],
     )?;
     match channel::receive(&socket)?.map(|received| received.message) {
-        Some(FromWorker::Welcome(welcome)) if welcome.version == VERSION => Ok((socket, welcome)),
+        Some(FromWorker::Welcome(welcome)) if welcome.version == VERSION => {
+            Ok(Greeted::Welcome(socket, Box::new(welcome)))
+        }
+        Some(FromWorker::Refused { ends: true, .. }) => Ok(Greeted::Refused),
         _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }

@@ -74,7 +74,8 @@ fn state() -> (ComponentState, Budget) {
         stdin: Box::new(tokio::io::empty()),
         stdout: Box::new(tokio::io::empty()),
         stderr: Box::new(tokio::io::empty()),
-        limits: ComponentLimits { descriptors: 20, resources: 100, ..ComponentLimits::default() },
+        descriptors: Budget::new(20),
+        limits: ComponentLimits { resources: 100, ..ComponentLimits::default() },
     };
     (ComponentState::new(config).unwrap(), memory)
 }

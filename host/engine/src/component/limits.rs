@@ -15,12 +15,10 @@ pub(super) const FIELDS_BYTES_MAX: usize = 64 << 10;
 /// Bytes that a body on its way out takes in one write.
 pub(super) const BODY_WRITE: usize = 64 << 10;
 
-/// The limits of one component. Linear memories and tables are the store's limiter's business.
+/// The limits of one component. Linear memories and tables are the store's limiter's business, descriptors that of their
+/// counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ComponentLimits {
-    /// Open files, directories and connections, preopens included. Past it, opening is `quota` and a connection
-    /// `new-socket-limit`.
-    pub descriptors: u32,
     /// Handles of all kinds (streams, pollables, errors, descriptors …). Past it, opening a file is `quota`; making
     /// a pollable or an error ends the guest.
     pub resources: usize,
@@ -30,8 +28,6 @@ pub struct ComponentLimits {
     pub random_bytes: u64,
 }
 
-/// The standard streams, which preview 1 counts as descriptors and preview 2 does not.
-const STANDARD_STREAMS: u32 = 3;
 /// Handles of other kinds that an open file needs at once in the libraries that we know: two streams, their pollables.
 const HANDLES_A_FILE: usize = 8;
 /// Handles that an instance which answers one request may have: it is one of many.
@@ -44,18 +40,18 @@ const HANDLE_BYTES: u64 = 256;
 const HANDLES_SHARE: u64 = 16;
 
 impl ComponentLimits {
-    /// The defaults for a program that may hold `descriptors` files open.
+    /// The defaults for a program that may hold `descriptors` files and connections open.
     #[must_use]
-    pub fn with_descriptors(descriptors: u32) -> Self {
-        let resources =
-            (descriptors as usize).saturating_mul(HANDLES_A_FILE).saturating_add(HANDLES_AT_LEAST);
-        Self { descriptors, resources, call_bytes: 16 << 20, random_bytes: 1 << 20 }
+    pub fn with_descriptors(descriptors: u64) -> Self {
+        let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+        let resources = descriptors.saturating_mul(HANDLES_A_FILE).saturating_add(HANDLES_AT_LEAST);
+        Self { resources, call_bytes: 16 << 20, random_bytes: 1 << 20 }
     }
 
-    /// The limits of a process with `fds` descriptors, with no more handles than a sixteenth of its memory pays for.
+    /// The limits of a process with `descriptors`, with no more handles than a sixteenth of its memory pays for.
     #[must_use]
-    pub(crate) fn of_process(fds: u32, memory_bytes: u64) -> Self {
-        let mut limits = Self::with_descriptors(fds.saturating_sub(STANDARD_STREAMS));
+    pub(crate) fn of_process(descriptors: u64, memory_bytes: u64) -> Self {
+        let mut limits = Self::with_descriptors(descriptors);
         let most = usize::try_from(memory_bytes / HANDLES_SHARE / HANDLE_BYTES).unwrap_or(usize::MAX);
         limits.resources = limits.resources.min(most);
         limits

@@ -13,9 +13,9 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// At most `descriptors` nodes are open at once.
-    pub(super) fn new(vfs: Vfs, descriptors: u32) -> Self {
-        Self { vfs: Arc::new(Mutex::new(vfs)), descriptors: Budget::new(descriptors.into()) }
+    /// Each open node is counted in `descriptors`.
+    pub(super) fn new(vfs: Vfs, descriptors: Budget) -> Self {
+        Self { vfs: Arc::new(Mutex::new(vfs)), descriptors }
     }
 
     /// The counter of what is open, for what is open elsewhere.

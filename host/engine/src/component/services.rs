@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use qyv_vfs::{Budget, Error};
+use qyv_vfs::{Access, Budget, Error, Node, Vfs};
 use qyv_wasi::{Denial, Direction, Interest, Listener, Source, Wait};
 
 use super::bindings::sockets::network::ErrorCode;
 use super::connection::{CONNECTION_BYTES, Connection};
+use super::described::{self, Described};
 use super::names::Names;
 use crate::shared::SharedHost;
 
@@ -114,6 +115,17 @@ impl Services {
     /// Connections count as descriptors here.
     pub(super) fn counted_in(self, descriptors: Budget) -> Self {
         Self { descriptors, ..self }
+    }
+
+    /// Shows the services that may be dialled, and what describes them, as files.
+    ///
+    /// # Errors
+    ///
+    /// `BUSY` when something is mounted there, `NOMEM` at too many mounts.
+    pub(crate) fn describe(&self, vfs: &mut Vfs) -> qyv_vfs::Result<(String, Option<Node>)> {
+        let described = Described::new(self.host.clone(), self.memory.clone());
+        vfs.mount(described::PLACE, Box::new(described), Access::ReadOnly)?;
+        Ok((described::PLACE.to_owned(), Some(vfs.open_root(described::PLACE)?)))
     }
 
     pub(super) fn host(&self) -> &Line {

@@ -95,7 +95,7 @@ fn config(
     memory: &Budget,
 ) -> ComponentConfig {
     // Whoever starts a component here grants it neither services nor listeners; what is left is the network outside.
-    let Parts { args, env, vfs, preopens, fds, services: _, listeners: _ } = parts;
+    let Parts { args, env, vfs, preopens, descriptors, services: _, listeners: _ } = parts;
     let services = outside.clone().map(|outside| {
         let host =
             ProcessHost::new(Stdio { stdin: false, ..stdio.clone() }, Some(outside), interrupt.clone());
@@ -113,7 +113,8 @@ fn config(
         stdin,
         stdout: output(stdio.stdout, rustix::stdio::stdout(), interrupt),
         stderr: output(stdio.stderr, rustix::stdio::stderr(), interrupt),
-        limits: ComponentLimits::of_process(fds, memory.limit()),
+        limits: ComponentLimits::of_process(descriptors.available(), memory.limit()),
+        descriptors,
     }
 }
 

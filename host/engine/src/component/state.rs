@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use qyv_vfs::{Node, Vfs};
+use qyv_vfs::{Budget, Node, Vfs};
 use qyv_wasi::{Denial, Denials};
 use qyvol_net::Outside;
 use wasmtime::component::ResourceTable;
@@ -39,7 +39,10 @@ pub struct ComponentConfig {
     pub stdout: Box<dyn StdoutStream + Sync>,
     /// Where it complains.
     pub stderr: Box<dyn StdoutStream + Sync>,
-    /// What it may use.
+    /// Counts its open files, directories and connections, preopens included; its limit is the most. Past it, opening is
+    /// `quota` and a connection `new-socket-limit`.
+    pub descriptors: Budget,
+    /// What else it may use.
     pub limits: ComponentLimits,
 }
 
@@ -59,11 +62,22 @@ impl ComponentState {
     ///
     /// # Errors
     ///
-    /// `MFILE` when `limits.descriptors` does not allow for the preopens.
+    /// `MFILE` when the limit of descriptors does not allow for the preopens.
     pub fn new(config: ComponentConfig) -> qyv_vfs::Result<Self> {
-        let ComponentConfig { args, env, vfs, preopens, services, outside, stdin, stdout, stderr, limits } =
-            config;
-        let tree = Tree::new(vfs, limits.descriptors);
+        let ComponentConfig {
+            args,
+            env,
+            vfs,
+            preopens,
+            services,
+            outside,
+            stdin,
+            stdout,
+            stderr,
+            descriptors,
+            limits,
+        } = config;
+        let tree = Tree::new(vfs, descriptors);
         let services = services.map(|services| services.counted_in(tree.descriptors()));
         let preopens = preopens
             .into_iter()

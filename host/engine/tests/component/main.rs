@@ -104,8 +104,15 @@ impl Ran {
     }
 }
 
+/// The most descriptors, and the other limits.
+type Limits = (u64, ComponentLimits);
+
+fn usual() -> Limits {
+    (256, ComponentLimits::default())
+}
+
 /// Runs the program with `args`.
-fn run_with(args: &[&str], stdin: &'static str, (vfs, preopens): Tree, limits: ComponentLimits) -> Ran {
+fn run_with(args: &[&str], stdin: &'static str, (vfs, preopens): Tree, limits: Limits) -> Ran {
     run_component(&GUEST.2, args, stdin, (vfs, preopens), limits)
 }
 
@@ -114,7 +121,7 @@ fn run_component(
     args: &[&str],
     stdin: &'static str,
     (vfs, preopens): Tree,
-    limits: ComponentLimits,
+    (descriptors, limits): Limits,
 ) -> Ran {
     let engine = component.engine();
     let mut linker = Linker::new(engine);
@@ -130,6 +137,7 @@ fn run_component(
         stdin: Box::new(MemoryInputPipe::new(stdin)),
         stdout: Box::new(SinkStream::new(stdout.clone(), false)),
         stderr: Box::new(SinkStream::new(stderr.clone(), false)),
+        descriptors: Budget::new(descriptors),
         limits,
     };
     let mut store = Store::new(engine, ComponentState::new(config).unwrap());
@@ -145,7 +153,7 @@ fn run_component(
 }
 
 fn run(args: &[&str]) -> Ran {
-    run_with(args, "", tree(), ComponentLimits::default())
+    run_with(args, "", tree(), usual())
 }
 
 #[test]
@@ -178,13 +186,13 @@ fn exit_with_code_comes_through() {
     .unwrap();
     assert_eq!(check(&component), Ok(()));
     let component = Component::new(&GUEST.0, component).unwrap();
-    let ran = run_component(&component, &[], "", tree(), ComponentLimits::default());
+    let ran = run_component(&component, &[], "", tree(), usual());
     assert!(matches!(ran.result, Ok(42)), "{:?}", ran.result);
 }
 
 #[test]
 fn streams_arguments_and_environment() {
-    let ran = run_with(&["stdio", "a b"], "from\0outside", tree(), ComponentLimits::default());
+    let ran = run_with(&["stdio", "a b"], "from\0outside", tree(), usual());
     assert_eq!(
         ran.lines(),
         ["args [\"stdio\", \"a b\"]", "env [(\"NAME\", \"value\")]", "stdin \"from\\0outside\""]
@@ -256,7 +264,7 @@ fn a_read_only_mount_is_not_changed() {
 #[test]
 fn the_closed_root_refuses_and_tells() {
     let tree = (Vfs::new(), vec![("/".to_owned(), None)]);
-    let ran = run_with(&["closed"], "", tree, ComponentLimits::default());
+    let ran = run_with(&["closed"], "", tree, usual());
     for line in ran.lines() {
         assert!(line.ends_with("Err(PermissionDenied)"), "{line}");
     }
@@ -291,7 +299,7 @@ fn services_are_refused_at_an_open_root_unless_a_folder_is_there() {
             vfs.mount("/svc", fs, Access::ReadWrite).unwrap();
             preopens.push(("/svc".to_owned(), Some(vfs.open_root("/svc").unwrap())));
         }
-        let ran = run_with(&["service"], "", (vfs, preopens), ComponentLimits::default());
+        let ran = run_with(&["service"], "", (vfs, preopens), usual());
         let expected = if folder { "service Ok(())" } else { "service Err(PermissionDenied)" };
         assert_eq!(ran.lines(), [expected]);
         assert_eq!(ran.denials.len(), usize::from(!folder), "{:?}", ran.denials);
@@ -311,7 +319,7 @@ fn no_path_leaves_its_directory() {
     qyv_vfs::FileSystem::symlink(&mut *data, "/secret", top, "abs").unwrap();
     vfs.mount("/data", data, Access::ReadWrite).unwrap();
     let preopens = vec![("/data".to_owned(), Some(vfs.open_root("/data").unwrap()))];
-    let ran = run_with(&["escape"], "", (vfs, preopens), ComponentLimits::default());
+    let ran = run_with(&["escape"], "", (vfs, preopens), usual());
     for line in ran.lines() {
         assert_eq!(line.contains("Err("), !line.starts_with("link to the outside"), "{line}");
     }
@@ -319,15 +327,14 @@ fn no_path_leaves_its_directory() {
 
 #[test]
 fn open_files_are_counted() {
-    let limits = ComponentLimits { descriptors: 10, ..ComponentLimits::default() };
-    let ran = run_with(&["many"], "", tree(), limits);
+    let ran = run_with(&["many"], "", tree(), (10, ComponentLimits::default()));
     assert_eq!(ran.lines(), ["open 8 then QuotaExceeded", "after some were closed true"]);
 }
 
 #[test]
 fn handles_are_counted() {
     let limits = ComponentLimits { resources: 40, ..ComponentLimits::default() };
-    let ran = run_with(&["many"], "", tree(), limits);
+    let ran = run_with(&["many"], "", tree(), (256, limits));
     let lines = ran.lines();
     assert!(lines[0].ends_with("then QuotaExceeded"), "{lines:?}");
     assert_eq!(lines[1], "after some were closed true");

@@ -296,6 +296,7 @@ fn start(
         stdin: Box::new(tokio::io::empty()),
         stdout: Box::new(SinkStream::new(stdout.clone(), false)),
         stderr: Box::new(SinkStream::new(Arc::new(Mutex::new(std::io::stderr())), false)),
+        descriptors: Budget::new(256),
         limits: ComponentLimits::default(),
     };
     let (engine, _, component) = &*GUEST;

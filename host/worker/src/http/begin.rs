@@ -55,7 +55,7 @@ pub(crate) fn begin(
     let app = &start.instance.app;
     let (memory, meter, log) =
         (Budget::new(start.limits.memory), Arc::new(Meter::default()), log(worker, start));
-    worker.services.grant(app, &start.dial);
+    let dialler = worker.services.grant(app, start.instance.generation, &start.dial);
     let granted = outbound(&start.connect, start.anywhere);
     let given = Given {
         args: [app.to_string()].into_iter().chain(start.args.iter().cloned()).collect(),
@@ -64,7 +64,7 @@ pub(crate) fn begin(
         dials: !start.dial.is_empty() || granted.connects(),
         outside: worker.outside(app, granted, start.limits.fds, &memory),
         files: files::tree(start, &opened, &memory)?.share(),
-        app: worker.services.app(app),
+        app: dialler,
         services: Arc::clone(&worker.services),
         log: log.clone(),
         meter: Arc::clone(&meter),
@@ -87,6 +87,7 @@ pub(crate) fn begin(
         wall: start.limits.wall_ms.map(Duration::from_millis),
         cpu_time: start.limits.cpu_time_ms.map(Duration::from_millis),
         connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+        listening: listeners.len(),
         draining: watch::Sender::new(false),
         group,
         meter: Arc::clone(&meter),

@@ -34,7 +34,7 @@ use self::body::RequestBody;
 use self::gate::Gate;
 use self::given::Given;
 use self::life::{Denied, Life};
-use self::limits::{CONNECTION_BYTES, Patience};
+use self::limits::{CONNECTION_BYTES, CONNECTIONS_MAX, Patience};
 use crate::executor::{Meter, Task};
 use crate::guest::GuestHost;
 use crate::worker::{Opened, Worker};
@@ -56,6 +56,8 @@ pub(crate) struct Server {
     /// The processor time of one request.
     cpu_time: Option<Duration>,
     connections: Arc<Semaphore>,
+    /// How many sockets it listens to.
+    listening: usize,
     draining: changes::Sender<bool>,
     group: GroupId,
     meter: Arc<Meter>,
@@ -83,6 +85,13 @@ impl Server {
     /// How many requests it has answered.
     pub(crate) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open_connections(&self) -> u32 {
+        // Each socket that is listened to holds room for the next.
+        let taken = CONNECTIONS_MAX.saturating_sub(self.connections.available_permits());
+        u32::try_from(taken.saturating_sub(self.listening)).unwrap_or(u32::MAX)
     }
 
     /// Takes no more connections; those that are there end with the request that they are at, or soon.

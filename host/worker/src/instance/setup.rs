@@ -39,7 +39,7 @@ pub(super) fn prepare(
         let generation = start.instance.generation;
         worker.services.listen(app, generation, &start.services, description, memory)?
     };
-    worker.services.grant(app, &start.dial);
+    let dialler = worker.services.grant(app, start.instance.generation, &start.dial);
     let granted = outbound(&start.connect, start.anywhere);
     let mut builder = ProcessBuilder::new()
         .arg(app.as_str())
@@ -75,9 +75,8 @@ pub(super) fn prepare(
         .vfs(files.vfs)
         .build()
         .map_err(|error| format!("the arguments or the environment do not fit: {error}"))?;
-    let number = worker.services.app(app);
     let host = GuestHost::new(
-        number,
+        dialler,
         Arc::clone(&worker.services),
         log,
         Arc::clone(meter),

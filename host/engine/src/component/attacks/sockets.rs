@@ -28,7 +28,7 @@ use crate::component::{ComponentConfig, ComponentLimits, ComponentState, Lent, S
 type Tcp = Resource<TcpSocket>;
 type Streams = (Resource<DynInputStream>, Resource<DynOutputStream>);
 
-const DESCRIPTORS: u32 = 8;
+const DESCRIPTORS: u64 = 8;
 const RESOURCES: usize = 40;
 
 struct Bench {
@@ -58,11 +58,8 @@ impl Bench {
             stdin: Box::new(tokio::io::empty()),
             stdout: Box::new(tokio::io::empty()),
             stderr: Box::new(tokio::io::empty()),
-            limits: ComponentLimits {
-                descriptors: DESCRIPTORS,
-                resources: RESOURCES,
-                ..ComponentLimits::default()
-            },
+            descriptors: Budget::new(DESCRIPTORS),
+            limits: ComponentLimits { resources: RESOURCES, ..ComponentLimits::default() },
         };
         let mut state = ComponentState::new(config).unwrap();
         let network = state.network().instance_network().unwrap();
@@ -338,8 +335,8 @@ fn connections_run_out_and_come_back() {
             }
         };
         assert_eq!(code::<()>(Err(refused)), ErrorCode::NewSocketLimit);
-        assert_eq!(sockets.len(), DESCRIPTORS as usize);
-        assert_eq!(bench.memory.used() - unused, u64::from(DESCRIPTORS) * CONNECTION_BYTES);
+        assert_eq!(sockets.len() as u64, DESCRIPTORS);
+        assert_eq!(bench.memory.used() - unused, DESCRIPTORS * CONNECTION_BYTES);
         for socket in sockets {
             HostTcpSocket::drop(&mut bench.net(), socket).unwrap();
         }
