@@ -9,9 +9,8 @@ use qyvol_engine::Cache;
 use qyvol_net::Roots;
 use qyvol_protocol::channel::{self, Received};
 use qyvol_protocol::worker::{
-    CONTROL_FD, DRAIN_SECONDS, FromWorker, Hello, ORPHAN_SECONDS, SERVICES_FD, Start, TOKEN_VARIABLE, ToWorker,
-    VERSION,
-    Welcome,
+    CONTROL_FD, DRAIN_SECONDS, FromWorker, Hello, ORPHAN_SECONDS, SERVICES_FD, Start, TOKEN_VARIABLE,
+    ToWorker, VERSION, Welcome,
 };
 use rustix::event::{PollFd, PollFlags, poll};
 

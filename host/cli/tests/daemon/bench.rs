@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
@@ -29,6 +30,39 @@ pub(crate) const SLEEPER: &str = r#"(module
 pub(crate) struct Bench {
     pub(crate) sandbox: Sandbox,
     daemon: Option<Child>,
+}
+
+/// A way to the daemon that needs no bench.
+#[derive(Clone, Debug)]
+pub(crate) struct Client(PathBuf);
+
+impl Client {
+    /// The status of a request that never reached anybody. One without an answer has 0.
+    pub(crate) const NOBODY: u16 = 999;
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
+        self.ask("POST", path, body.to_string().as_bytes())
+    }
+
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &[u8]) -> Answer {
+        let mut socket = match UnixStream::connect(&self.0) {
+            Ok(socket) => socket,
+            Err(error) => return Answer { status: Self::NOBODY, body: error.to_string() },
+        };
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.0\r\nhost: qyvold\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut answer = Vec::new();
+        // A daemon that refuses early may have closed by then; what it said counts.
+        let _ = socket.write_all(head.as_bytes()).and_then(|()| socket.write_all(body));
+        let _ = socket.read_to_end(&mut answer);
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
+        Answer { status, body: body.to_owned() }
+    }
 }
 
 /// What was answered.
@@ -69,9 +103,15 @@ impl Bench {
 
     /// Starts the daemon and waits until it answers.
     pub(crate) fn start(&mut self) {
-        let log = fs::OpenOptions::new().append(true).create(true).open(self.sandbox.path("log")).unwrap();
         let mut command = self.command();
-        command.args(["daemon", "run"]).stdout(Stdio::null()).stderr(log);
+        command.args(["daemon", "run"]);
+        self.start_with(command);
+    }
+
+    /// The same by another command.
+    pub(crate) fn start_with(&mut self, mut command: Command) {
+        let log = fs::OpenOptions::new().append(true).create(true).open(self.sandbox.path("log")).unwrap();
+        command.stdout(Stdio::null()).stderr(log);
         self.daemon = Some(command.spawn().unwrap());
         wait_until("the daemon answers", || {
             let socket = UnixStream::connect(self.sandbox.path("run/qyvold.sock"));
@@ -102,20 +142,12 @@ impl Bench {
     }
 
     pub(crate) fn ask(&self, method: &str, path: &str, body: &[u8]) -> Answer {
-        let mut socket = UnixStream::connect(self.sandbox.path("run/qyvold.sock")).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let head = format!(
-            "{method} {path} HTTP/1.0\r\nhost: qyvold\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        let mut answer = Vec::new();
-        // A daemon that refuses early may have closed by then; what it said counts.
-        let _ = socket.write_all(head.as_bytes()).and_then(|()| socket.write_all(body));
-        let _ = socket.read_to_end(&mut answer);
-        let text = String::from_utf8_lossy(&answer).into_owned();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
-        Answer { status, body: body.to_owned() }
+        self.client().ask(method, path, body)
+    }
+
+    /// Who asks the daemon, whichever serves the socket.
+    pub(crate) fn client(&self) -> Client {
+        Client(self.sandbox.path("run/qyvold.sock"))
     }
 
     /// Packs and uploads a program under a manifest; the hash of its bundle.

@@ -23,7 +23,8 @@ impl Target {
 }
 
 /// The programs that use the SDK alone, and so are for both targets.
-const SVC: [&str; 5] = ["svc_dial", "svc_echo_client", "svc_echo_server", "svc_hold", "svc_poll_mix"];
+const SVC: [&str; 6] =
+    ["svc_dial", "svc_echo_client", "svc_echo_server", "svc_hold", "svc_poll_mix", "svc_stream_client"];
 
 static GUESTS: LazyLock<PathBuf> = LazyLock::new(|| {
     let target = target("guests");

@@ -5,12 +5,15 @@ mod crash;
 #[path = "../dialler/mod.rs"]
 mod dialler;
 mod example;
+mod faults;
 mod guests;
 mod http;
+mod kills;
 mod life;
 mod manifests;
 mod outside;
 #[path = "../sandbox/mod.rs"]
 mod sandbox;
+mod services;
 mod usage;
 mod workers;

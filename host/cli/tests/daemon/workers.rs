@@ -76,7 +76,8 @@ impl Bench {
         let about: Value = serde_json::from_slice(&fs::read(folder.join("about.json")).unwrap()).unwrap();
         let token = about["token"].as_str().unwrap().to_owned();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        channel::send(&socket, &ToWorker::Hello(Hello { version: VERSION, lease: 1 << 40, token }), &[]).unwrap();
+        channel::send(&socket, &ToWorker::Hello(Hello { version: VERSION, lease: 1 << 40, token }), &[])
+            .unwrap();
         let first = channel::receive::<FromWorker>(&socket).unwrap().unwrap().message;
         assert!(matches!(first, FromWorker::Welcome(_)), "{first:?}");
         socket

@@ -101,8 +101,17 @@ impl Overseer {
             .filter(|run| run.instance.app == *name)
             .map(|run| run.instance.generation)
             .collect();
-        if let (Some(app), Some(target)) = (self.apps.get_mut(name), target) {
+        let Some(target) = target else { return };
+        // One that was gone back to is what is shown from now on.
+        let went_back = self.apps.get(name).is_some_and(|app| app.current != target);
+        let stored = if went_back { self.earlier(name, Some(target)).ok() } else { None };
+        if let Some(app) = self.apps.get_mut(name) {
             app.current = target;
+            if let Some(stored) = stored {
+                app.deployed = stored.deployed;
+                app.version = stored.version;
+                app.image = Some(stored.request.bundle);
+            }
             app.revisions.retain(|revision, _| *revision == target || running.contains(revision));
         }
     }

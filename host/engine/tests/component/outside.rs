@@ -154,6 +154,7 @@ fn run(grants: &[String], args: &[&str]) -> (u8, String, Vec<Denial>) {
         stdin: Box::new(tokio::io::empty()),
         stdout: Box::new(SinkStream::new(stdout.clone(), false)),
         stderr: Box::new(SinkStream::new(stdout.clone(), false)),
+        descriptors: Budget::new(64),
         limits: ComponentLimits::default(),
     };
     let (engine, _, component) = &*GUEST;
