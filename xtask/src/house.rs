@@ -123,11 +123,20 @@ const RULES: &[Rule] = &[
         ours: &["qyv-spec", "qyvol-protocol"],
         theirs: Theirs::AllBut(&["wasmtime", "wasmtime-wasi", "tokio", "axum", "clap"]),
     },
-    // Decides and remembers; it neither runs guests nor carries their bytes.
+    // Decides and remembers; it neither runs guests nor carries their bytes, but for the files that an operator copies.
     Rule {
         name: "qyvold",
         folder: "host/daemon",
-        ours: &["qyv-spec", "qyv-supervise", "qyvol-logs", "qyvol-protocol", "qyvold-store"],
+        ours: &[
+            "qyv-spec",
+            "qyv-supervise",
+            "qyv-vfs",
+            "qyvol-fs",
+            "qyvol-launch",
+            "qyvol-logs",
+            "qyvol-protocol",
+            "qyvold-store",
+        ],
         theirs: Theirs::AllBut(ENGINES),
     },
     Rule {

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::client::Choice;
 use crate::commands;
 
 /// The hidden first argument that makes this program the compiler's process.
@@ -31,6 +32,9 @@ pub(crate) struct Cli {
     /// The language of messages; by default that of `LC_ALL`, `LC_MESSAGES` or `LANG`
     #[arg(long, global = true, value_name = "LANGUAGE", value_parser = crate::language::LANGUAGES)]
     lang: Option<String>,
+    /// Which daemon is meant
+    #[command(flatten)]
+    pub(crate) daemon: Choice,
 }
 
 /// The commands.
@@ -96,6 +100,8 @@ pub(crate) enum Command {
     Image(commands::image::Image),
     /// Look after the private volumes of deployed apps
     Volume(commands::volume::Volume),
+    /// Copy files between an app and this host
+    Cp(commands::cp::Cp),
     /// Show who offers what, and where
     Net(commands::net::Net),
     /// Show the addresses that an app listens on

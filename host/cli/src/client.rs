@@ -1,4 +1,5 @@
-//! The client's side of the daemon's API: HTTP/1.1 over the daemon's Unix socket, one connection a request.
+//! The client's side of the daemon's API: HTTP/1.1 over the daemon's Unix socket, or over TLS to a daemon of another host,
+//! one connection a request.
 //!
 //! Commands wait for answers, so everything here blocks. A failure of the daemon becomes a [`Failure`] with the daemon's
 //! own words, and its exit code.
@@ -7,20 +8,25 @@ mod body;
 mod interrupt;
 mod lines;
 mod problem;
+mod remote;
 mod sse;
 
+use std::fmt;
 use std::fs::File;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::io::{ErrorKind, Read, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use qyv_spec::service::Name;
 use qyvol_protocol::api;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
@@ -28,6 +34,8 @@ use crate::failure::{Failure, Result};
 use body::Sent;
 use interrupt::Interrupt;
 pub(crate) use lines::{Line, Lines};
+pub(crate) use remote::Choice;
+use remote::Remote;
 pub(crate) use sse::Events;
 
 /// The most bytes of an answer that is no stream: 10,000 apps in all detail are fewer.
@@ -36,20 +44,52 @@ const ANSWER_BYTES_MAX: usize = 256 << 20;
 /// How long a daemon that lives may take to say who it is.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The cause of failures that another try may mend: no daemon answers.
+pub(crate) const AWAY: &str = "daemon-away";
+
+/// How long a daemon that is away is waited for, and how often it is looked for.
+const BACK_PATIENCE: Duration = Duration::from_secs(20);
+const BACK_PERIOD: Duration = Duration::from_millis(100);
+
+/// How long reaching a daemon of another host may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The longest path that a Unix socket may have on Linux, in bytes.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
-/// Speaks with the daemon of this user.
+/// Speaks with the daemon of this user, or with one of another host.
 pub(crate) struct Client {
     runtime: Runtime,
-    socket: PathBuf,
+    place: Place,
     interrupt: Interrupt,
 }
 
+/// Where the daemon is.
+enum Place {
+    Socket(PathBuf),
+    Remote(Box<Remote>),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(path) => path.display().fmt(out),
+            Self::Remote(remote) => remote.fmt(out),
+        }
+    }
+}
+
+/// A connection, whatever it goes over.
+trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+
 impl Client {
-    /// A client for the daemon that was chosen. Nothing is connected yet.
+    /// A client for the daemon that was chosen, that of this user unless another one was. Nothing is connected yet.
     pub(crate) fn new() -> Result<Self> {
-        Self::local()
+        match Remote::chosen()? {
+            Some(remote) => Self::of(Place::Remote(Box::new(remote))),
+            None => Self::local(),
+        }
     }
 
     /// A client for the daemon of this user, on this host.
@@ -61,25 +101,44 @@ impl Client {
             return Err(Failure::own(message)
                 .hint(format!("set `{}` to a shorter folder", crate::folders::RUNTIME_VARIABLE)));
         }
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::own)?;
-        Ok(Self { runtime, socket, interrupt: Interrupt::default() })
+        Self::of(Place::Socket(socket))
     }
 
-    /// The socket.
-    pub(crate) fn socket(&self) -> &Path {
-        &self.socket
+    fn of(place: Place) -> Result<Self> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::own)?;
+        Ok(Self { runtime, place, interrupt: Interrupt::default() })
+    }
+
+    /// Where the daemon is, for people: its socket, or its URL.
+    pub(crate) fn place(&self) -> String {
+        self.place.to_string()
+    }
+
+    /// Whether the daemon is on another host: paths that are typed here are not its paths.
+    pub(crate) fn is_remote(&self) -> bool {
+        matches!(self.place, Place::Remote(_))
+    }
+
+    async fn connect(&self) -> std::io::Result<Box<dyn Connection>> {
+        Ok(match &self.place {
+            Place::Socket(path) => Box::new(UnixStream::connect(path).await?),
+            Place::Remote(remote) => {
+                let connected = tokio::time::timeout(CONNECT_TIMEOUT, remote.connect()).await;
+                Box::new(connected.map_err(|_| ErrorKind::TimedOut)??)
+            }
+        })
     }
 
     /// The daemon, or `None` when none runs.
     pub(crate) fn running(&self) -> Result<Option<api::Info>> {
         let asked = self.runtime.block_on(async {
-            let stream = match UnixStream::connect(&self.socket).await {
+            let stream = match self.connect().await {
                 Err(error) if is_absent(&error) => return Ok(None),
                 Err(error) => return Err(self.unreachable(&error)),
                 Ok(stream) => stream,
             };
-            let answer = exchange(stream, Method::GET, "/v1/info", Sent::nothing());
+            let answer = self.exchange(stream, Method::GET, "/v1/info", Sent::nothing());
             let answer = tokio::time::timeout(PROBE_TIMEOUT, answer).await.map_err(|_| {
                 let seconds = PROBE_TIMEOUT.as_secs();
                 Failure::own(format!("the daemon did not answer within {seconds} s"))
@@ -152,9 +211,43 @@ impl Client {
         }))
     }
 
-    /// Opens a stream of events.
-    pub(crate) fn events(&self, path: &str) -> Result<Events<'_>> {
-        Ok(Events::new(self.lines(path)?))
+    /// Opens a stream of events: those after the event `since`, or from now on.
+    pub(crate) fn events(&self, since: Option<u64>, app: Option<&Name>) -> Result<Events<'_>> {
+        Events::open(self, since, app)
+    }
+
+    /// Whether a daemon answers that was away, which is waited for.
+    pub(crate) fn is_back(&self) -> Result<bool> {
+        let begun = Instant::now();
+        while !matches!(self.running(), Ok(Some(_))) {
+            if begun.elapsed() > BACK_PATIENCE || self.pause(BACK_PERIOD)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Receives a body; tells what the daemon says of it at its end.
+    pub(crate) fn receive(&self, path: &str, output: &mut dyn Write) -> Result<Option<Value>> {
+        let mut body = self.send(Method::GET, path, Sent::nothing())?.into_body();
+        let mut summary = None;
+        while let Some(frame) = self.runtime.block_on(body.frame()) {
+            match frame.map_err(hung_up)?.into_data() {
+                Ok(data) => output.write_all(&data).map_err(Failure::own)?,
+                Err(frame) => {
+                    let trailers = frame.into_trailers().ok();
+                    let said = trailers.as_ref().and_then(|trailers| trailers.get(api::SUMMARY_TRAILER));
+                    summary = said.and_then(|said| serde_json::from_slice(said.as_bytes()).ok());
+                }
+            }
+        }
+        Ok(summary)
+    }
+
+    /// Sends all that there is to read, to be kept at `path`; the answer, as it came.
+    pub(crate) fn put_stream(&self, path: &str, input: Box<dyn Read + Send>) -> Result<Bytes> {
+        let response = self.send(Method::PUT, path, Sent::stream(input))?;
+        self.bytes(response)
     }
 
     /// Sends a request whose answer must be a good one.
@@ -169,12 +262,40 @@ impl Client {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Sent) -> Result<Response<Incoming>> {
-        let stream = UnixStream::connect(&self.socket).await.map_err(|error| match is_absent(&error) {
+        let stream = self.connect().await.map_err(|error| match is_absent(&error) && !self.is_remote() {
             true => Failure::own("no daemon runs")
+                .because(AWAY)
                 .hint("start it: `qyvol daemon start`; the first `qyvol deploy` does that by itself"),
             false => self.unreachable(&error),
         })?;
-        exchange(stream, method, path, body).await
+        self.exchange(stream, method, path, body).await
+    }
+
+    /// Sends a request on a connection of its own, and waits for the head of the answer.
+    async fn exchange(
+        &self,
+        stream: Box<dyn Connection>,
+        method: Method,
+        path: &str,
+        body: Sent,
+    ) -> Result<Response<Incoming>> {
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(hung_up)?;
+        // It ends with the answer, or with the client; what goes wrong on it is the answer's error too.
+        drop(tokio::spawn(connection));
+        // What streams say at their end.
+        let mut request = Request::builder().method(method).uri(path).header("te", "trailers");
+        request = match &self.place {
+            Place::Socket(_) => request.header("host", "qyvold"),
+            Place::Remote(remote) => {
+                request.header("host", &remote.authority).header("authorization", remote.authorization())
+            }
+        };
+        if let Some(kind) = body.content_type() {
+            request = request.header("content-type", kind);
+        }
+        let request = request.body(body).map_err(Failure::own)?;
+        sender.send_request(request).await.map_err(hung_up)
     }
 
     fn read<T: DeserializeOwned>(&self, response: Response<Incoming>) -> Result<T> {
@@ -189,22 +310,13 @@ impl Client {
     }
 
     fn unreachable(&self, error: &std::io::Error) -> Failure {
-        Failure::at_path("reach the daemon at", &self.socket, error)
+        match &self.place {
+            Place::Socket(path) => Failure::at_path("reach the daemon at", path, error),
+            Place::Remote(_) => Failure::own(format!("cannot reach the daemon at `{}`: {error}", self.place))
+                .because(AWAY)
+                .hint("`qyvol daemon token` on that host prints its address, its token and its certificate"),
+        }
     }
-}
-
-/// Sends a request on a connection of its own, and waits for the head of the answer.
-async fn exchange(stream: UnixStream, method: Method, path: &str, body: Sent) -> Result<Response<Incoming>> {
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(hung_up)?;
-    // It ends with the answer, or with the client; what goes wrong on it is the answer's error too.
-    drop(tokio::spawn(connection));
-    let mut request = Request::builder().method(method).uri(path).header("host", "qyvold");
-    if let Some(kind) = body.content_type() {
-        request = request.header("content-type", kind);
-    }
-    let request = request.body(body).map_err(Failure::own)?;
-    sender.send_request(request).await.map_err(hung_up)
 }
 
 /// Reads JSON of the daemon's.
@@ -240,8 +352,9 @@ fn is_absent(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
 }
 
-fn hung_up(error: impl std::fmt::Display) -> Failure {
+fn hung_up(error: impl fmt::Display) -> Failure {
     Failure::own(format!("the daemon hung up before its answer was whole: {error}"))
+        .because(AWAY)
         .hint("`qyvol daemon status` tells whether it runs")
 }
 

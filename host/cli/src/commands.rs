@@ -5,6 +5,7 @@ pub(crate) mod cache;
 pub(crate) mod caps;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod cp;
 pub(crate) mod daemon;
 pub(crate) mod deploy;
 pub(crate) mod doctor;
@@ -41,6 +42,7 @@ use crate::failure::Result;
 
 /// Does what was typed.
 pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode> {
+    cli.daemon.choose();
     match cli.command {
         Command::Run(arguments) => Ok(arguments.execute()),
         Command::Check(arguments) => arguments.execute(),
@@ -72,6 +74,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Top(arguments) => arguments.execute(),
         Command::Image(arguments) => arguments.execute(),
         Command::Volume(arguments) => arguments.execute(),
+        Command::Cp(arguments) => arguments.execute(),
         Command::Net(arguments) => arguments.execute(),
         Command::Port(arguments) => arguments.execute(),
         Command::Secret(arguments) => arguments.execute(),

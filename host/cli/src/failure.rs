@@ -116,6 +116,11 @@ impl Failure {
         self
     }
 
+    /// The same with another word for programs.
+    pub(crate) fn because(self, cause: &'static str) -> Self {
+        Self { cause, ..self }
+    }
+
     fn new(code: Code, cause: &'static str, message: impl fmt::Display) -> Self {
         Self { code, message: message.to_string(), hints: Vec::new(), cause }
     }

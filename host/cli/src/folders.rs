@@ -41,6 +41,11 @@ pub(crate) fn manifests() -> Result<PathBuf> {
     Ok(config()?.join("qyvol.d"))
 }
 
+/// The daemon's token and certificate for clients of other hosts.
+pub(crate) fn remote() -> Result<PathBuf> {
+    Ok(config()?.join("remote"))
+}
+
 /// What the daemon keeps: its state, bundles, volumes and logs. For root those of the whole host.
 pub(crate) fn state() -> Result<PathBuf> {
     if env::var_os(STATE_VARIABLE).is_none_or(|path| path.is_empty()) && is_root() {

@@ -3,8 +3,7 @@
 use qyv_spec::service::Name;
 use qyvol_protocol::api::{AppDetail, AppSummary};
 
-use crate::client::{Client, Events, Line};
-use crate::commands::events;
+use crate::client::{AWAY, Client, Events, Line};
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::progress::AppsProgress;
@@ -43,7 +42,7 @@ pub(crate) struct Watcher<'a> {
 impl<'a> Watcher<'a> {
     /// Watches what happens after the event `since`, or from now on.
     pub(crate) fn new(client: &'a Client, since: Option<u64>) -> Result<Self> {
-        let events = client.events(&events::path(since, None))?;
+        let events = client.events(since, None)?;
         Ok(Self { client, events })
     }
 
@@ -107,7 +106,15 @@ impl<'a> Watcher<'a> {
         }
     }
 
+    /// What the apps are at; of a daemon that is just started anew, when it is there again.
     fn summaries(&self, apps: &[Name]) -> Result<Vec<AppSummary>> {
+        match self.asked(apps) {
+            Err(failure) if failure.cause == AWAY && self.client.is_back()? => self.asked(apps),
+            other => other,
+        }
+    }
+
+    fn asked(&self, apps: &[Name]) -> Result<Vec<AppSummary>> {
         match apps {
             [one] => match self.client.get::<AppDetail>(&format!("/v1/apps/{one}")) {
                 Ok(detail) => Ok(vec![detail.summary]),

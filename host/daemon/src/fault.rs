@@ -21,6 +21,7 @@ pub(crate) enum Kind {
     Conflict,
     TooLarge,
     Refused,
+    Unauthorized,
     Busy,
     Unavailable,
     Internal,
@@ -34,6 +35,7 @@ impl Kind {
             Self::Conflict => "conflict",
             Self::TooLarge => "too-large",
             Self::Refused => "refused",
+            Self::Unauthorized => "unauthorized",
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
@@ -47,6 +49,7 @@ impl Kind {
             Self::Conflict => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -120,6 +123,7 @@ mod tests {
             (Kind::Conflict, "conflict", 409),
             (Kind::TooLarge, "too-large", 413),
             (Kind::Refused, "refused", 422),
+            (Kind::Unauthorized, "unauthorized", 401),
             (Kind::Busy, "busy", 503),
             (Kind::Internal, "internal", 500),
         ] {

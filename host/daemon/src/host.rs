@@ -15,7 +15,7 @@ use tokio::sync::broadcast;
 
 use crate::overseer::{Handle, INBOX_MESSAGES, Message, Opened, Overseer};
 use crate::workers::spawn::listener;
-use crate::{Options, api, follow};
+use crate::{Options, api, follow, remote};
 
 /// The most events that a follower may be behind before it has to read them from the store.
 const EVENTS_BEHIND: usize = 4096;
@@ -58,14 +58,29 @@ fn serve(options: Options) -> Result<(), String> {
     let pid = std::fs::write(options.pid_file(), format!("{}\n", std::process::id()));
     pid.map_err(|error| format!("cannot write `{}`: {error}", options.pid_file().display()))?;
 
+    let remote = options.listen.as_ref().map(|listen| remote::bind(listen, &options.remote)).transpose()?;
+    let about_remote = remote.as_ref().map(|bound| bound.about.clone());
+
     let (inbox, messages) = sync_channel(INBOX_MESSAGES);
     let handle = Handle { inbox, events: broadcast::channel(EVENTS_BEHIND).0, peers: Arc::default() };
-    let opened = Opened { options: Arc::new(options), store, blobs, secrets: Arc::new(secrets) };
+    let opened = Opened {
+        options: Arc::new(options),
+        store,
+        blobs,
+        secrets: Arc::new(secrets),
+        remote: about_remote.clone(),
+    };
     watch_signals(handle.inbox.clone())?;
     let overseer = Overseer::open(&opened, handle.clone()).map_err(|fault| fault.to_string())?;
     let followed = follow::start(Arc::clone(&opened.options), handle.clone())?;
-    let api = api::serve(bound, opened.clone(), handle, followed)?;
+    let api = api::serve(bound, opened.clone(), handle, followed, remote)?;
     eprintln!("qyvold: ready at `{}` (process {})", socket.display(), std::process::id());
+    if let Some(about) = &about_remote {
+        eprintln!(
+            "qyvold: answers at `https://{}` too, certificate sha256:{}",
+            about.address, about.certificate
+        );
+    }
     overseer.work(&messages);
     drop(messages);
     api.end();

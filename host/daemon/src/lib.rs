@@ -24,6 +24,7 @@ mod listen;
 mod options;
 mod overseer;
 mod prepare;
+pub mod remote;
 mod sources;
 mod workers;
 

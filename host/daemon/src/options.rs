@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::remote::Listen;
+
 /// Where the daemon keeps its things and finds those of others. Every path is absolute.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -20,6 +22,10 @@ pub struct Options {
     pub identity: PathBuf,
     /// The folder whose manifests are deployed; it need not be there.
     pub manifests: PathBuf,
+    /// Where clients of other hosts are answered; `None` for nowhere.
+    pub listen: Option<Listen>,
+    /// The token and the certificate for them. Made (0700) when it is needed and missing.
+    pub remote: PathBuf,
     /// The most time that compiling one program may take.
     pub compile_timeout: Duration,
 }

@@ -3,6 +3,7 @@
 //!
 //! It decides nothing: folders come in open, limits come in capped.
 
+pub mod archive;
 mod bundle;
 mod preload;
 mod shared;

@@ -24,6 +24,9 @@ pub const BODY_BYTES_MAX: usize = 16 << 20;
 /// The most apps in one [`DeployRequest`].
 pub const DEPLOY_APPS_MAX: usize = 10_000;
 
+/// The trailer of a stream that tells at its end what it held, as JSON.
+pub const SUMMARY_TRAILER: &str = "x-qyvol-summary";
+
 /// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -49,12 +52,25 @@ pub struct Info {
     pub started: u64,
     /// The folder of its state.
     pub state: String,
+    /// Where it answers clients of other hosts, when it does.
+    #[serde(default)]
+    pub remote: Option<Remote>,
     /// How many apps it looks after.
     pub apps: u64,
     /// How many instances run.
     pub instances: u64,
     /// Its workers.
     pub workers: Vec<WorkerInfo>,
+}
+
+/// Where a daemon answers clients of other hosts, over TLS and with its token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Remote {
+    /// The address and port.
+    pub address: String,
+    /// The SHA-256 of its certificate, in hexadecimal digits.
+    pub certificate: String,
 }
 
 /// One worker.
@@ -396,6 +412,16 @@ pub struct Pruned {
     pub images: u64,
     /// How many bytes.
     pub bytes: u64,
+}
+
+/// `GET /v1/apps/{app}/files/about`: what a path of an app names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileInfo {
+    /// `file`, `folder` or `link`.
+    pub kind: String,
+    /// Bytes in a file, or in a link's target.
+    pub size: u64,
 }
 
 /// One row of `GET /v1/volumes`.

@@ -124,7 +124,26 @@ impl Blobs {
         let _turn = self.shared.turn();
         // Before `now - grace`; with no grace all of them, those of a clock that was ahead too.
         let before = if grace == 0 { u64::MAX } else { now.saturating_sub(grace) };
-        let forgotten = store.write(|change| change.forget_blobs(before))?;
+        let forgotten = store.write(|change| change.forget_blobs(|_, blob| blob.stored < before))?;
+        self.clear(forgotten)
+    }
+
+    /// Removes one blob; `None` when a kept revision needs it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`]; the disk's, as of [`Self::collect`].
+    pub fn remove(&self, store: &Store, hash: &Hash) -> Result<Option<Collected>> {
+        let _turn = self.shared.turn();
+        if store.blob(hash)?.is_none() {
+            return Err(Error::NotFound(format!("bundle `{hash}`")));
+        }
+        let forgotten = store.write(|change| change.forget_blobs(|found, _| found == hash))?;
+        if forgotten.is_empty() { Ok(None) } else { self.clear(forgotten).map(Some) }
+    }
+
+    /// Removes the files of blobs that the database has forgotten.
+    fn clear(&self, forgotten: Vec<(Hash, BlobRecord)>) -> Result<Collected> {
         let mut collected = Collected::default();
         for (hash, blob) in forgotten {
             match self.shared.disk.remove(&blob_path(&hash)) {

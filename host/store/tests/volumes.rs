@@ -44,7 +44,16 @@ fn a_volume_comes_back_from_its_backup() {
     assert_eq!(modified(&copy.join("run")), modified(&path.join("run")));
     assert!(copy.join("out").symlink_metadata().is_err());
     assert!(matches!(volumes.restore("copy", &mut &archive[..], LIMITS), Err(Error::Exists(_))));
-    assert_eq!(volumes.list().unwrap(), ["copy", "web"]);
+    // In place of what is there, whole or not at all.
+    fs::write(copy.join("later"), b"").unwrap();
+    let refused = volumes.replace("copy", &mut &archive[..], LIMITS, || Err(Error::Invalid("no".into())));
+    assert!(matches!(refused, Err(Error::Invalid(_))) && copy.join("later").exists());
+    assert!(volumes.replace("copy", &mut &archive[..900], LIMITS, || Ok(())).is_err());
+    assert!(copy.join("later").exists());
+    volumes.replace("copy", &mut &archive[..], LIMITS, || Ok(())).unwrap();
+    assert!(!copy.join("later").exists() && copy.join("run").exists());
+    volumes.replace("new", &mut &archive[..], LIMITS, || Ok(())).unwrap();
+    assert_eq!(volumes.list().unwrap(), ["copy", "new", "web"]);
 
     volumes.remove("web").unwrap();
     assert!(!path.exists() && matches!(volumes.remove("web"), Err(Error::NotFound(_))));

@@ -1,7 +1,7 @@
 //! What is sent to the daemon.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::Read;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -20,6 +20,8 @@ pub(super) struct Sent {
 enum Content {
     Bytes(Bytes),
     File(File),
+    /// As much as there is.
+    Stream(Box<dyn Read + Send>),
 }
 
 impl Sent {
@@ -42,6 +44,12 @@ impl Sent {
         Self { content: Content::File(file), left, content_type: Some("application/octet-stream") }
     }
 
+    /// All that there is to read.
+    pub(super) fn stream(input: Box<dyn Read + Send>) -> Self {
+        let content_type = Some("application/octet-stream");
+        Self { content: Content::Stream(input), left: u64::MAX, content_type }
+    }
+
     pub(super) fn content_type(&self) -> Option<&'static str> {
         self.content_type
     }
@@ -62,20 +70,27 @@ impl Body for Sent {
         let most = self.left.min(PIECE_BYTES);
         let piece = match &mut self.content {
             Content::Bytes(bytes) => std::mem::take(bytes),
-            Content::File(file) => {
-                let mut piece = Vec::new();
-                if let Err(error) = file.take(most).read_to_end(&mut piece) {
-                    return Poll::Ready(Some(Err(error)));
-                }
-                piece.into()
-            }
+            Content::File(file) => match read(file, most) {
+                Ok(piece) => piece,
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            },
+            Content::Stream(input) => match read(input, most) {
+                Ok(piece) => piece,
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            },
         };
+        if piece.is_empty() && matches!(self.content, Content::Stream(_)) {
+            self.left = 0;
+            return Poll::Ready(None);
+        }
         if piece.is_empty() {
             return Poll::Ready(Some(Err(std::io::Error::other(
                 "the file became shorter while it was sent",
             ))));
         }
-        self.left = self.left.saturating_sub(piece.len() as u64);
+        if !matches!(self.content, Content::Stream(_)) {
+            self.left = self.left.saturating_sub(piece.len() as u64);
+        }
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
@@ -84,6 +99,15 @@ impl Body for Sent {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        match self.content {
+            Content::Stream(_) => SizeHint::default(),
+            _ => SizeHint::with_exact(self.left),
+        }
     }
+}
+
+fn read(input: &mut dyn Read, most: u64) -> std::io::Result<Bytes> {
+    let mut piece = Vec::new();
+    input.take(most).read_to_end(&mut piece)?;
+    Ok(piece.into())
 }

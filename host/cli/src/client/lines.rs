@@ -5,7 +5,7 @@ use std::time::Duration;
 use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Incoming};
 
-use super::Client;
+use super::{AWAY, Client};
 use crate::failure::{Failure, Result};
 
 /// The longest line, in bytes: the longest of a log, with every character escaped, is shorter.
@@ -73,6 +73,7 @@ impl<'a> Lines<'a> {
                 Came::Frame(None) => self.ended = true,
                 Came::Frame(Some(Err(error))) => {
                     return Err(Failure::own(format!("the daemon hung up: {error}"))
+                        .because(AWAY)
                         .hint("`qyvol daemon status` tells whether it runs; apps go on without it"));
                 }
                 Came::Frame(Some(Ok(frame))) => {

@@ -3,8 +3,10 @@
 pub(crate) mod manifests;
 mod run;
 pub(crate) mod start;
+mod token;
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -40,12 +42,14 @@ enum Action {
     /// Be the daemon: stay in the foreground until it is told to stop
     #[command(after_help = "Examples:
   qyvol daemon run                  as a service manager starts it; it says what goes wrong on standard error
-  qyvol daemon run --manifests /srv/apps")]
+  qyvol daemon run --manifests /srv/apps
+  qyvol daemon run --listen 10.0.0.5:7443 --tls-cert host.pem --tls-key host.key")]
     Run(Settings),
     /// Start the daemon in the background, unless it runs
     #[command(after_help = "Examples:
   qyvol daemon start
-  qyvol daemon start --manifests ~/apps")]
+  qyvol daemon start --manifests ~/apps
+  qyvol daemon start --listen 127.0.0.1:7443   and `qyvol daemon token` prints how to connect")]
     Start {
         #[command(flatten)]
         settings: Settings,
@@ -66,6 +70,20 @@ enum Action {
   qyvol daemon status
   qyvol daemon status --json | jq .daemon.pid")]
     Status(Format),
+    /// Print how clients of other hosts connect to the daemon of this one
+    #[command(after_help = "Examples:
+  qyvol daemon token
+  eval \"$(qyvol daemon token)\"      this shell's commands go over TCP from now on
+  qyvol daemon token --new          the token before opens nothing any more
+
+The token lets its holder do all that the daemon's user may do.")]
+    Token {
+        /// Make a new token in place of the one that is there
+        #[arg(long)]
+        new: bool,
+        #[command(flatten)]
+        format: Format,
+    },
 }
 
 /// What the daemon is told at its start.
@@ -75,6 +93,15 @@ pub(crate) struct Settings {
     /// `~/.config/qyvol/qyvol.d` else]
     #[arg(long, value_name = "DIR")]
     manifests: Option<PathBuf>,
+    /// Answer clients of other hosts too, at this address: over TLS, and with the token that `qyvol daemon token` prints
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// The certificate for them, and those that vouch for it, in PEM; without it the daemon makes one
+    #[arg(long, value_name = "FILE", requires_all = ["listen", "tls_key"])]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's key, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Args)]
@@ -87,11 +114,16 @@ struct Format {
 impl Daemon {
     pub(crate) fn execute(&self) -> Result<ExitCode> {
         let client = Client::new()?;
+        if client.is_remote() && !matches!(self.action, Action::Stop { .. } | Action::Status(_)) {
+            return Err(Failure::usage("this is about the daemon of this host, and another one was chosen")
+                .hint("type it on that host, or without `--host` and `QYVOL_HOST`"));
+        }
         match &self.action {
             Action::Run(settings) => run::run(settings),
             Action::Start { settings, format } => start(&client, settings, *format),
             Action::Stop { apps } => stop(&client, *apps),
             Action::Status(format) => status(&client, *format),
+            Action::Token { new, format } => token::token(*new, format.json),
         }
     }
 }
@@ -138,7 +170,7 @@ fn status(client: &Client, format: Format) -> Result<ExitCode> {
     let log = start::log_file()?;
     let manifests = info.as_ref().map(|_| manifests::all(client)).transpose()?.flatten();
     if format.json {
-        let (socket, running) = (client.socket(), info.is_some());
+        let (socket, running) = (client.place(), info.is_some());
         output::json(&json!({
             "daemon_status": 1, "running": running, "socket": socket, "log": log, "daemon": info,
             "manifests": manifests,
@@ -149,7 +181,7 @@ fn status(client: &Client, format: Format) -> Result<ExitCode> {
                 let followed = manifests.as_ref().map(manifests::about).unwrap_or_default();
                 output::data(&(about(info, client, times::now()) + &followed))?;
             }
-            None => output::data(&format!("no daemon runs\nsocket   {}\n", client.socket().display()))?,
+            None => output::data(&format!("no daemon runs\nsocket   {}\n", client.place()))?,
         }
         output::data(&format!("log      {}\n", log.display()))?;
     }
@@ -165,8 +197,12 @@ fn about(info: &Info, client: &Client, now: u64) -> String {
         info.apps,
         info.instances,
         info.state,
-        client.socket().display(),
+        client.place(),
     );
+    if let Some(remote) = &info.remote {
+        let _ =
+            writeln!(text, "listens  https://{}, certificate sha256:{}", remote.address, remote.certificate);
+    }
     for worker in &info.workers {
         let walls: Vec<String> = worker.walls.iter().map(wall).collect();
         let own = if worker.own { ", one app alone" } else { "" };

@@ -100,8 +100,11 @@ impl Deploy {
     pub(crate) fn execute(&self) -> Result<ExitCode> {
         // All mistakes of what was typed, before a daemon is started for it.
         let images = image::all(&self.paths)?;
-        self.request(&images, Vec::new())?;
         let client = Client::new()?;
+        self.request(&images, Vec::new(), client.is_remote())?;
+        if client.is_remote() && !(self.bind.is_empty() && self.directories.is_empty()) {
+            output::note(&format!("`--bind` and `--dir` name folders of the host of `{}`", client.place()));
+        }
         start::ensure(&client)?;
         if self.watch {
             return watch::watch(self, &client, images);
@@ -121,11 +124,13 @@ impl Deploy {
     /// Uploads what the daemon has not, deploys everything at once, and waits for it.
     fn deploy(&self, client: &Client, images: &[Image]) -> Result<Outcome> {
         images.iter().try_for_each(|image| image.upload(client))?;
-        let deployed: Deployed = match client.post("/v1/deploy", &self.request(images, Vec::new())?) {
+        let remote = client.is_remote();
+        let request = self.request(images, Vec::new(), remote)?;
+        let deployed: Deployed = match client.post("/v1/deploy", &request) {
             Err(failure) if failure.code == Code::Refused => {
                 // What is missing may be a matter of a question.
-                let answered = ask::answered(client, images, &self.request(images, Vec::new())?, failure)?;
-                client.post("/v1/deploy", &self.request(images, answered)?)?
+                let answered = ask::answered(client, images, &request, failure)?;
+                client.post("/v1/deploy", &self.request(images, answered, remote)?)?
             }
             other => other?,
         };

@@ -34,7 +34,7 @@ pub(crate) struct Events {
 impl Events {
     pub(crate) fn execute(&self) -> Result<ExitCode> {
         let client = Client::new()?;
-        let mut events = client.events(&path(self.since, self.app.as_ref()))?;
+        let mut events = client.events(self.since, self.app.as_ref())?;
         loop {
             match events.next()? {
                 Line::Text(event) => {
@@ -51,15 +51,6 @@ impl Events {
             }
         }
     }
-}
-
-/// Where events come from: since one of them or from now on, of one app or of all.
-pub(crate) fn path(since: Option<u64>, app: Option<&Name>) -> String {
-    let since = since.map(|since| format!("since={since}"));
-    let app = app.map(|app| format!("app={app}"));
-    let options: Vec<String> = since.into_iter().chain(app).collect();
-    let mark = if options.is_empty() { "" } else { "?" };
-    format!("/v1/events{mark}{}", options.join("&"))
 }
 
 fn text(event: &Event) -> String {
@@ -92,13 +83,5 @@ mod tests {
         assert!(text(&event).contains(" state db trap"));
         event.app = None;
         assert!(text(&event).contains(" state - trap"));
-    }
-
-    #[test]
-    fn options_become_the_question() {
-        let app: Name = "db".parse().unwrap();
-        assert_eq!(path(None, None), "/v1/events");
-        assert_eq!(path(Some(4), None), "/v1/events?since=4");
-        assert_eq!(path(Some(4), Some(&app)), "/v1/events?since=4&app=db");
     }
 }

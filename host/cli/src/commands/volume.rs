@@ -1,5 +1,8 @@
 //! `qyvol volume`.
 
+pub(crate) mod archive;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -18,6 +21,7 @@ use crate::table::Table;
 #[command(after_help = "Examples:
   qyvol volume ls
   qyvol volume inspect db
+  qyvol volume backup db db.tar     and `qyvol volume restore db db.tar` puts it back
   qyvol volume rm db                what the app kept is gone")]
 pub(crate) struct Volume {
     #[command(subcommand)]
@@ -44,6 +48,43 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Save a volume as a tar archive
+    #[command(after_help = "Examples:
+  qyvol stop db && qyvol volume backup db db.tar && qyvol start db
+  qyvol volume backup db - | zstd > db.tar.zst
+
+Of an app that runs, files may be of different moments: stop it, and all are of one.
+Links that lead out of the volume are left out, and named.")]
+    Backup {
+        /// The volume
+        volume: String,
+        /// Where to; `-` is standard output
+        #[arg(value_name = "FILE|-")]
+        file: PathBuf,
+        /// Replace the file when it is there
+        #[arg(short, long)]
+        force: bool,
+        /// Report as one line of JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put a volume back from a tar archive, in place of what it holds
+    #[command(after_help = "Examples:
+  qyvol stop db && qyvol volume restore db db.tar && qyvol start db
+  zstd -dc db.tar.zst | qyvol volume restore db -
+
+All of it is put back or nothing. An app that runs is refused. What the app's limits do not
+allow is refused, and so are absolute paths, `..`, links that lead out, and devices.")]
+    Restore {
+        /// The volume
+        volume: String,
+        /// Where from; `-` is standard input
+        #[arg(value_name = "FILE|-")]
+        file: PathBuf,
+        /// Report as one line of JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Remove volumes of apps that are deployed no more
     #[command(after_help = "Examples:
   qyvol rm db && qyvol volume rm db")]
@@ -63,6 +104,10 @@ impl Volume {
         match &self.action {
             Action::Ls { json } => list(&client, *json)?,
             Action::Inspect { volume, json } => inspect(&client, volume, *json)?,
+            Action::Backup { volume, file, force, json } => {
+                archive::backup(&client, volume, file, *force, *json)?;
+            }
+            Action::Restore { volume, file, json } => archive::restore(&client, volume, file, *json)?,
             Action::Rm { volumes, json } => {
                 for volume in volumes {
                     client.change(Method::DELETE, &format!("/v1/volumes/{}", segment(volume)))?;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::fake::{Answer, daemon, detail, event, summary};
+use crate::fake::{Answer, daemon, detail, event, lines, summary};
 use crate::sandbox::{Ran, Sandbox};
 
 fn log(stream: &str, text: &str) -> String {
@@ -111,6 +111,29 @@ fn stopping_waits_until_nothing_runs() {
     let report =
         sandbox.run(&["stop", "web", "absent", "--json"]).expect(127, &["web: stopped now", "404"]).json();
     assert_eq!(report["apps"], json!(["web"]));
+}
+
+#[test]
+fn waiting_goes_on_with_the_next_daemon_after_the_last_event() {
+    let sandbox = Sandbox::new();
+    let back = std::sync::atomic::AtomicBool::new(false);
+    let heard = daemon(&sandbox, move |asked| {
+        let order = std::sync::atomic::Ordering::Relaxed;
+        match asked.line.as_str() {
+            "GET /v1/events" => Some(Answer::broken_stream(&[": events\nid: 3\n\n"])),
+            "GET /v1/events?since=3" => {
+                back.store(true, order);
+                Some(Answer::stream(&[&event(4, "web", "stopped")]))
+            }
+            "GET /v1/apps/web" => {
+                let state = if back.load(order) { "stopped" } else { "stopping" };
+                Some(Answer::with(200, &detail("web", state, 7)))
+            }
+            _ => None,
+        }
+    });
+    sandbox.run(&["wait", "web"]).expect(7, &[]);
+    assert!(lines(&heard).contains(&"GET /v1/events?since=3".to_owned()));
 }
 
 #[test]

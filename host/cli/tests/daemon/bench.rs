@@ -103,13 +103,18 @@ impl Bench {
 
     /// Starts the daemon and waits until it answers.
     pub(crate) fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(&mut self, more: &[&str]) {
         let mut command = self.command();
-        command.args(["daemon", "run"]);
-        self.start_with(command);
+        command.args(["daemon", "run"]).args(more);
+        self.start_command(command);
     }
 
     /// The same by another command.
-    pub(crate) fn start_with(&mut self, mut command: Command) {
+    pub(crate) fn start_command(&mut self, mut command: Command) {
         let log = fs::OpenOptions::new().append(true).create(true).open(self.sandbox.path("log")).unwrap();
         command.stdout(Stdio::null()).stderr(log);
         self.daemon = Some(command.spawn().unwrap());

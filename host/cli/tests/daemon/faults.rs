@@ -177,7 +177,7 @@ fn on_a_small_disk() -> Option<(Bench, String)> {
             None => command.env_remove(key),
         };
     }
-    bench.start_with(command);
+    bench.start_command(command);
     let pid = bench.get("/v1/info").expect(200).json()["pid"].as_u64().unwrap();
     // Through the daemon's own view of the files.
     let inside = format!("/proc/{pid}/root{}", state.display());

@@ -7,11 +7,14 @@ mod dialler;
 mod example;
 mod faults;
 mod guests;
+mod files;
 mod http;
 mod kills;
 mod life;
 mod manifests;
 mod outside;
+mod remote;
+mod resume;
 #[path = "../sandbox/mod.rs"]
 mod sandbox;
 mod services;

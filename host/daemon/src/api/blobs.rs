@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::{Context, blocking};
 use crate::candidate::BlobSource;
 use crate::clock::wall_ms;
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::overseer::Opened;
 
 /// The most bytes of a bundle.
@@ -112,6 +112,28 @@ pub(crate) async fn images(State(context): State<Context>) -> Result<Json<Vec<Im
         Ok(opened.store.blobs()?.into_iter().map(image).collect())
     });
     list.await.map(Json)
+}
+
+/// Removes one bundle that nothing needs.
+pub(crate) async fn remove(
+    State(context): State<Context>,
+    Path(text): Path<String>,
+) -> Result<Json<Pruned>, Fault> {
+    let (hash, opened) = (hash(&text)?, context.opened);
+    blocking(move || {
+        if let Some(Collected { blobs, bytes }) = opened.blobs.remove(&opened.store, &hash)? {
+            return Ok(Json(Pruned { images: blobs, bytes }));
+        }
+        let mut users = Vec::new();
+        for app in opened.store.apps()? {
+            if opened.store.revisions(&app.name)?.iter().any(|(_, kept)| kept.request.bundle == hash) {
+                users.push(app.name.to_string());
+            }
+        }
+        Err(Fault::new(Kind::Conflict, format!("the bundle `{text}` is used by `{}`", users.join("`, `")))
+            .hint("now, or by an earlier revision that is kept; `qyvol rm` the app, and it is free"))
+    })
+    .await
 }
 
 pub(crate) async fn prune(State(context): State<Context>) -> Result<Json<Pruned>, Fault> {

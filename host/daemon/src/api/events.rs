@@ -66,7 +66,8 @@ async fn send(
     client: &mpsc::Sender<Bytes>,
 ) -> Result<(), Fault> {
     let gone = |_| Fault::internal("the client has gone");
-    client.send(Bytes::from_static(b": events\n\n")).await.map_err(gone)?;
+    // A number without an event: a client that is cut off before the first one knows where to go on.
+    client.send(format!(": events\nid: {seen}\n\n").into()).await.map_err(gone)?;
     loop {
         // From the store first, and again whenever more has happened than is held for a slow client.
         loop {

@@ -83,6 +83,7 @@ mod tests {
             pid: 1,
             started: 0,
             state: "/s".into(),
+            remote: None,
             apps: 2,
             instances: 3,
             workers: Vec::new(),

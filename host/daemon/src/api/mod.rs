@@ -3,6 +3,7 @@
 mod apps;
 mod blobs;
 mod events;
+mod files;
 mod input;
 mod logs;
 mod manifests;
@@ -11,7 +12,9 @@ mod openapi;
 mod rest;
 mod stream;
 mod table;
+mod transfer;
 mod visitors;
+mod volumes;
 
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
@@ -28,6 +31,7 @@ use self::visitors::Visitors;
 use crate::fault::{Fault, Kind};
 use crate::follow::Followed;
 use crate::overseer::{Handle, Opened};
+use crate::remote;
 
 /// The most logs and events that are followed at once.
 const STREAMS_MAX: usize = 256;
@@ -66,6 +70,7 @@ pub(crate) fn serve(
     opened: Opened,
     handle: Handle,
     followed: Followed,
+    remote: Option<remote::Bound>,
 ) -> Result<Server, String> {
     let volumes = Arc::new(Volumes::open(&opened.options.state).map_err(|error| error.to_string())?);
     let context =
@@ -74,6 +79,7 @@ pub(crate) fn serve(
     let runtime = runtime.map_err(|error| format!("cannot start the API: {error}"))?;
     listener.set_nonblocking(true).map_err(|error| error.to_string())?;
     let (end, ended) = oneshot::channel::<()>();
+    let from_afar = context.handle.clone();
     let work = move || {
         runtime.block_on(async move {
             let listener = match tokio::net::UnixListener::from_std(listener) {
@@ -82,7 +88,11 @@ pub(crate) fn serve(
             };
             let (stop, stopped) = oneshot::channel::<()>();
             let listener = Visitors::new(listener, Arc::clone(&context.handle.peers));
-            let server = axum::serve(listener, router(context)).with_graceful_shutdown(async move {
+            let router = router(context);
+            if let Some(bound) = remote {
+                tokio::spawn(remote::serve(bound, router.clone(), from_afar));
+            }
+            let server = axum::serve(listener, router).with_graceful_shutdown(async move {
                 let _ = stopped.await;
             });
             let server = tokio::spawn(async move { server.await });

@@ -40,7 +40,7 @@ pub(crate) async fn net(State(context): State<Context>) -> Result<Json<Vec<NetSe
 }
 
 /// The app that a volume belongs to: `app`, or `app.slot`.
-fn owner(volume: &str) -> Option<Name> {
+pub(super) fn owner(volume: &str) -> Option<Name> {
     volume.split('.').next()?.parse().ok()
 }
 

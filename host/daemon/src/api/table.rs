@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::routing::{self, MethodRouter};
 use qyvol_protocol::api::{
-    AppDetail, AppSummary, DeployRequest, Deployed, Event, Image, Info, LogLine, Manifests, NetService,
-    Pruned, Rollback, Scale, SecretInfo, UsageRow, Volume,
+    AppDetail, AppSummary, DeployRequest, Deployed, Event, FileInfo, Image, Info, LogLine, Manifests,
+    NetService, Pruned, Rollback, Scale, SecretInfo, UsageRow, Volume,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{Context, apps, blobs, events, logs, manifests, metrics, openapi, rest};
+use super::{Context, apps, blobs, events, files, logs, manifests, metrics, openapi, rest, volumes};
 
 /// Makes the schema of a type.
 pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -130,6 +130,39 @@ pub(crate) fn routes() -> Vec<Route> {
             )
         },
         Route {
+            query: &[("path", "string"), ("slot", "integer")],
+            ..route(
+                "get",
+                "/v1/apps/{app}/files",
+                "A packaged file, or one of the volume at `/data`, or a folder, as a tar archive",
+                none,
+                Content::Other("application/x-tar", None),
+                || routing::get(files::get),
+            )
+        },
+        Route {
+            query: &[("path", "string"), ("slot", "integer")],
+            ..route(
+                "put",
+                "/v1/apps/{app}/files",
+                "Put what is in a tar archive into a folder of the volume",
+                Content::Other("application/x-tar", None),
+                Content::Other("application/json", None),
+                || routing::put(files::put),
+            )
+        },
+        Route {
+            query: &[("path", "string"), ("slot", "integer")],
+            ..route(
+                "get",
+                "/v1/apps/{app}/files/about",
+                "What a path of an app names",
+                none,
+                of::<FileInfo>(),
+                || routing::get(files::stat),
+            )
+        },
+        Route {
             query: &[("since", "integer"), ("app", "string")],
             ..route(
                 "get",
@@ -154,12 +187,36 @@ pub(crate) fn routes() -> Vec<Route> {
         route("get", "/v1/images", "The bundles that are stored", none, of::<Vec<Image>>(), || {
             routing::get(blobs::images)
         }),
+        route(
+            "delete",
+            "/v1/images/{hash}",
+            "Remove a bundle that nothing needs",
+            none,
+            of::<Pruned>(),
+            || routing::delete(blobs::remove),
+        ),
         route("post", "/v1/images/prune", "Remove bundles that nothing needs", none, of::<Pruned>(), || {
             routing::post(blobs::prune)
         }),
         route("get", "/v1/volumes", "The volumes of apps", none, of::<Vec<Volume>>(), || {
             routing::get(rest::volumes)
         }),
+        route(
+            "get",
+            "/v1/volumes/{volume}/archive",
+            "Save a volume as a tar archive",
+            none,
+            Content::Other("application/x-tar", None),
+            || routing::get(volumes::backup),
+        ),
+        route(
+            "put",
+            "/v1/volumes/{volume}/archive",
+            "Put a volume back from a tar archive, in place of what is there; its app must not run",
+            Content::Other("application/x-tar", None),
+            none,
+            || routing::put(volumes::restore),
+        ),
         route("delete", "/v1/volumes/{volume}", "Remove a volume of an app that is gone", none, none, || {
             routing::delete(rest::remove_volume)
         }),

@@ -6,6 +6,7 @@
 //! answered after it ([`Overseer::commit`]).
 
 mod deploy;
+mod files;
 mod lookup;
 mod news;
 mod opening;
@@ -25,7 +26,7 @@ use std::time::{Duration, Instant};
 use qyv_spec::app::Hash;
 use qyv_spec::service::{Listen, Name};
 use qyv_supervise::{Action, Desired, Event as LifeEvent, Now, Supervisor};
-use qyvol_protocol::api::{Ended, Event};
+use qyvol_protocol::api::{Ended, Event, Remote};
 use qyvol_protocol::worker::{FromWorker, ToWorker};
 use qyvold_store::{Blobs, Change, Secrets, Store};
 use tokio::sync::{broadcast, oneshot};
@@ -37,6 +38,7 @@ use crate::prepare::Preparing;
 use crate::sources::Sources;
 use crate::workers::process::WorkerProcesses;
 use crate::workers::table::Table;
+pub(crate) use files::FilesOf;
 pub(crate) use opening::Opened;
 use run::{AppEntry, Run};
 
@@ -113,6 +115,8 @@ pub(crate) struct Overseer {
     store: Arc<Store>,
     blobs: Arc<Blobs>,
     secrets: Arc<Secrets>,
+    /// Where clients of other hosts are answered.
+    remote: Option<Remote>,
     handle: Handle,
     clock: Clock,
     /// When the daemon started, for people.

@@ -81,6 +81,11 @@ impl Overseer {
         }
     }
 
+    /// An event about the daemon.
+    pub(crate) fn tell_of_daemon(&mut self, message: String) {
+        self.tell_later("daemon", None, None, message);
+    }
+
     /// Tells those who follow. Only what is stored is told: a number that somebody has seen stays what it was.
     pub(super) fn tell(&self, events: Vec<Event>) {
         for event in events {

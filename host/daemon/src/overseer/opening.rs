@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use qyv_spec::service::Name;
 use qyv_supervise::{Config, Instance, Record, Supervisor};
+use qyvol_protocol::api::Remote;
 use qyvol_protocol::worker::{Exited, ToWorker};
 use qyvold_store::{Blobs, RevisionRecord, Secrets, Store};
 
@@ -27,12 +28,14 @@ pub(crate) struct Opened {
     pub(crate) store: Arc<Store>,
     pub(crate) blobs: Arc<Blobs>,
     pub(crate) secrets: Arc<Secrets>,
+    /// Where clients of other hosts are answered.
+    pub(crate) remote: Option<Remote>,
 }
 
 impl Overseer {
     /// Goes on where an earlier daemon ended.
     pub(crate) fn open(opened: &Opened, handle: Handle) -> Result<Self, Fault> {
-        let Opened { options, store, blobs, secrets } = opened.clone();
+        let Opened { options, store, blobs, secrets, remote } = opened.clone();
         let lease = store.next_lease()?;
         let sources = Sources::read(&options).unwrap_or_else(|fault| {
             // Apps that need what it says are not started; the others are.
@@ -46,6 +49,7 @@ impl Overseer {
             blobs,
             secrets,
             handle,
+            remote,
             clock: Clock::new(),
             born: wall_ms(),
             lease,

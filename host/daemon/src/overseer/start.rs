@@ -115,9 +115,7 @@ impl Overseer {
     /// The private volume of a slot. Each has its own: two instances in one would each have the whole of `limits.disk`, and
     /// count what they store without the other.
     fn volume(&self, instance: &Instance, slot: u32) -> PathBuf {
-        // No name of an app has a dot.
-        let name = if slot == 0 { instance.app.to_string() } else { format!("{}.{slot}", instance.app) };
-        self.options.volumes().join(name)
+        self.options.volumes().join(super::files::volume_name(&instance.app, slot))
     }
 
     fn start_worker(&mut self, purpose: &Purpose, walls: &Walls) -> Result<String, String> {

@@ -31,6 +31,7 @@ impl Overseer {
             pid: std::process::id(),
             started: self.born,
             state: self.options.state.display().to_string(),
+            remote: self.remote.clone(),
             apps: self.apps.len() as u64,
             instances: self.runs.len() as u64,
             workers: self.workers.0.iter().map(worker).collect(),

@@ -210,15 +210,18 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    /// Forgets the blobs that no kept revision needs and that were stored before `before`; tells which.
-    pub(crate) fn forget_blobs(&mut self, before: u64) -> Result<Vec<(Hash, BlobRecord)>> {
+    /// Forgets the blobs that no kept revision needs and that `which` is for; tells which those were.
+    pub(crate) fn forget_blobs(
+        &mut self,
+        which: impl Fn(&Hash, &BlobRecord) -> bool,
+    ) -> Result<Vec<(Hash, BlobRecord)>> {
         let used = blobs_in_use(&self.revisions)?;
         let mut forgotten = Vec::new();
         for row in self.blobs.iter()? {
             let (key, value) = row?;
             let hash = records::hash(key.value())?;
             let blob: BlobRecord = decode(|| format!("the blob `{hash}`"), value.value())?;
-            if !used.contains(&hash) && blob.stored < before {
+            if !used.contains(&hash) && which(&hash, &blob) {
                 forgotten.push((hash, blob));
             }
         }

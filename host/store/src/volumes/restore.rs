@@ -43,12 +43,55 @@ impl Volumes {
     /// in the archive is refused, which is named: absolute paths and `..`, links that may lead out, hard links, devices. Then
     /// nothing is there.
     pub fn restore(&self, identity: &str, archive: &mut dyn Read, limits: RestoreLimits) -> Result<()> {
-        let failed = || Error::io(format!("restore the volume `{identity}`"));
-        let path = self.path(identity)?;
         let exists = || Error::Exists(format!("the volume `{identity}`"));
-        if path.symlink_metadata().is_ok() {
+        if self.path(identity)?.symlink_metadata().is_ok() {
             return Err(exists());
         }
+        self.unpack(identity, archive, limits, |draft, path| {
+            // An empty folder that came meanwhile is replaced; any other is not.
+            std::fs::rename(draft, path).map_err(|error| match error.kind() {
+                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => exists(),
+                _ => Error::Io { what: format!("restore the volume `{identity}`"), source: error },
+            })
+        })
+    }
+
+    /// The same in place of the volume `identity`, which there may be: at one moment it is the old one, at the next the new
+    /// one. `allowed` is asked just before.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::restore`], but for [`Error::Exists`]; those of `allowed`. Then the volume is as it was.
+    pub fn replace(
+        &self,
+        identity: &str,
+        archive: &mut dyn Read,
+        limits: RestoreLimits,
+        allowed: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        self.unpack(identity, archive, limits, |draft, path| {
+            allowed()?;
+            let failed = Error::io(format!("restore the volume `{identity}`"));
+            if path.symlink_metadata().is_err() {
+                return std::fs::rename(draft, path).map_err(failed);
+            }
+            let (cwd, exchange) = (rustix::fs::CWD, rustix::fs::RenameFlags::EXCHANGE);
+            rustix::fs::renameat_with(cwd, draft, cwd, path, exchange)
+                .map_err(io::Error::from)
+                .map_err(failed)
+        })
+    }
+
+    /// Unpacks to a folder of its own and lets `publish` give it its name. What then is in that folder goes.
+    fn unpack(
+        &self,
+        identity: &str,
+        archive: &mut dyn Read,
+        limits: RestoreLimits,
+        publish: impl FnOnce(&Path, &Path) -> Result<()>,
+    ) -> Result<()> {
+        let failed = || Error::io(format!("restore the volume `{identity}`"));
+        let path = self.path(identity)?;
         let draft = self.folder.join(format!("{DRAFT_PREFIX}{}", random_name()));
         DirBuilder::new().mode(0o700).create(&draft).map_err(failed())?;
         let mut unpacking = Unpacking {
@@ -59,17 +102,11 @@ impl Volumes {
             remembered: 0,
         };
         let restored = unpacking.all(archive, identity).and_then(|()| {
-            // An empty folder that came meanwhile is replaced; any other is not.
-            std::fs::rename(&draft, &path).map_err(|error| match error.kind() {
-                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => exists(),
-                _ => failed()(error),
-            })?;
+            publish(&draft, &path)?;
             self.sync().map_err(failed())
         });
-        if restored.is_err() {
-            let trash = self.folder.join(TRASH);
-            let _ = std::fs::rename(&draft, trash.join(random_name())).and_then(|()| empty(&trash));
-        }
+        let trash = self.folder.join(TRASH);
+        let _ = std::fs::rename(&draft, trash.join(random_name())).and_then(|()| empty(&trash));
         restored
     }
 }

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use qyvold::remote::Listen;
+
 use super::Settings;
 use crate::failure::{Failure, Result};
 use crate::folders;
@@ -23,10 +25,22 @@ pub(crate) fn run(settings: &Settings) -> Result<ExitCode> {
         trust: config.join("trust"),
         policies: vec![PathBuf::from(HOST_POLICY), config.join("policy.yaml")],
         manifests: absolute(&manifests)?,
+        listen: listen(settings)?,
+        remote: folders::remote()?,
         identity: config.join("secrets.identity"),
         compile_timeout: COMPILE_TIMEOUT,
     };
     Ok(qyvold::run(options))
+}
+
+/// Where clients of other hosts are answered.
+fn listen(settings: &Settings) -> Result<Option<Listen>> {
+    let Some(address) = settings.listen else { return Ok(None) };
+    let certificate = match (&settings.tls_cert, &settings.tls_key) {
+        (Some(certificate), Some(key)) => Some((absolute(certificate)?, absolute(key)?)),
+        _ => None,
+    };
+    Ok(Some(Listen { address, certificate }))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

@@ -36,6 +36,8 @@ pub(crate) fn log_file() -> Result<PathBuf> {
 pub(crate) fn ensure(client: &Client) -> Result<()> {
     match client.running()? {
         Some(_) => Ok(()),
+        None if client.is_remote() => Err(Failure::own(format!("no daemon answers at `{}`", client.place()))
+            .hint("start it on that host: `qyvol daemon start --listen ADDRESS:PORT`")),
         None => start(client, &Settings::default()).map(drop),
     }
 }
@@ -65,9 +67,19 @@ pub(crate) fn start(client: &Client, settings: &Settings) -> Result<Info> {
     let mut command = Command::new(&program);
     command.args(["daemon", "run"]);
     // Its folder is another one.
-    if let Some(folder) = &settings.manifests {
-        let folder = std::path::absolute(folder).map_err(|error| Failure::at_path("find", folder, &error))?;
-        command.arg("--manifests").arg(folder);
+    let paths = [
+        ("--manifests", &settings.manifests),
+        ("--tls-cert", &settings.tls_cert),
+        ("--tls-key", &settings.tls_key),
+    ];
+    for (option, path) in paths {
+        if let Some(path) = path {
+            let path = std::path::absolute(path).map_err(|error| Failure::at_path("find", path, &error))?;
+            command.arg(option).arg(path);
+        }
+    }
+    if let Some(address) = settings.listen {
+        command.arg("--listen").arg(address.to_string());
     }
     let errors = output.try_clone().map_err(Failure::own)?;
     // Its folder is the root: it holds nobody's mount.

@@ -13,14 +13,21 @@ use crate::failure::{Failure, Result};
 
 impl Deploy {
     /// The request for these apps. Of each app, `answered` grants what was granted on the terminal.
-    pub(super) fn request(&self, images: &[Image], answered: Vec<Vec<Allow>>) -> Result<DeployRequest> {
+    pub(super) fn request(
+        &self,
+        images: &[Image],
+        answered: Vec<Vec<Allow>>,
+        remote: bool,
+    ) -> Result<DeployRequest> {
         if images.len() > DEPLOY_APPS_MAX {
             return Err(Failure::refused(format!("{} apps are more than {DEPLOY_APPS_MAX}", images.len()))
                 .hint("deploy them in parts"));
         }
         self.check(images)?;
-        let binds = self.bind.iter().map(absolute).collect::<Result<Vec<_>>>()?;
-        let directories = self.directories.iter().map(directory).collect::<Result<Vec<_>>>()?;
+        let bind = |bind| absolute(bind, remote);
+        let binds = self.bind.iter().map(bind).collect::<Result<Vec<_>>>()?;
+        let show = |shown| directory(shown, remote);
+        let directories = self.directories.iter().map(show).collect::<Result<Vec<_>>>()?;
         let env: BTreeMap<String, String> = self.environment.iter().cloned().collect();
         let mut answered = answered.into_iter();
         let apps = images
@@ -31,7 +38,8 @@ impl Deploy {
                 let bind = binds.iter().filter(|bind| has_slot(&image.app, bind)).cloned().collect();
                 DeployApp {
                     bundle: image.hash,
-                    folder: image.folder.clone(),
+                    // The folder of a manifest is this host's: a daemon of another one has what was packed.
+                    folder: image.folder.clone().filter(|_| !remote),
                     grants: Grants { allow, bind },
                     directories: directories.clone(),
                     env: env.clone(),
@@ -40,7 +48,7 @@ impl Deploy {
                     replicas: self.replicas,
                     // What lies open on this host needs no one to vouch for it.
                     allow_unsigned: self.allow_unsigned || !image.foreign,
-                    manifest: image.manifest.clone(),
+                    manifest: image.manifest.clone().filter(|_| !remote),
                 }
             })
             .collect();
@@ -73,20 +81,28 @@ pub(super) fn has_slot(app: &App, bind: &Bind) -> bool {
 }
 
 /// The bind with the path as the daemon finds it: it stands in another folder.
-fn absolute(bind: &Bind) -> Result<Bind> {
-    Ok(Bind { path: resolved(Path::new(&bind.path), "bind")?, ..bind.clone() })
+fn absolute(bind: &Bind, remote: bool) -> Result<Bind> {
+    Ok(Bind { path: resolved(Path::new(&bind.path), "bind", remote)?, ..bind.clone() })
 }
 
-fn directory(directory: &crate::run::options::Directory) -> Result<Directory> {
+fn directory(directory: &crate::run::options::Directory, remote: bool) -> Result<Directory> {
     Ok(Directory {
-        host: resolved(&directory.host, "show")?,
+        host: resolved(&directory.host, "show", remote)?,
         guest: directory.guest.to_string(),
         read_only: directory.read_only,
     })
 }
 
-fn resolved(path: &Path, what: &str) -> Result<String> {
-    let place = path.canonicalize().map_err(|error| Failure::at_path(what, path, &error))?;
+/// Where the folder is. One of another host is that host's to look up.
+fn resolved(path: &Path, what: &str, remote: bool) -> Result<String> {
+    let place = if !remote {
+        path.canonicalize().map_err(|error| Failure::at_path(what, path, &error))?
+    } else if path.is_absolute() {
+        path.to_owned()
+    } else {
+        let message = format!("cannot {what} `{}`: it is a folder of the daemon's host", path.display());
+        return Err(Failure::usage(message).hint("name it from the root of that host"));
+    };
     let place = place.into_os_string().into_string();
     place.map_err(|place| Failure::refused(format!("`{}` is not UTF-8", Path::new(&place).display())))
 }
