@@ -74,6 +74,10 @@ pub(crate) enum Command {
     Ps(commands::ps::Ps),
     /// Show what an app has written
     Logs(commands::logs::Logs),
+    /// Run a program of an app beside an instance that runs, with its files and rights
+    Exec(commands::exec::Exec),
+    /// Watch what an instance writes from now on
+    Attach(commands::attach::Attach),
     /// Stop apps
     Stop(commands::life::Stop),
     /// Start apps that were stopped, or have ended

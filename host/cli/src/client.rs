@@ -9,6 +9,7 @@ mod interrupt;
 mod lines;
 mod problem;
 mod remote;
+mod session;
 mod sse;
 
 use std::fmt;
@@ -36,6 +37,7 @@ use interrupt::Interrupt;
 pub(crate) use lines::{Line, Lines};
 pub(crate) use remote::Choice;
 use remote::Remote;
+pub(crate) use session::{Session, lost};
 pub(crate) use sse::Events;
 
 /// The most bytes of an answer that is no stream: 10,000 apps in all detail are fewer.
@@ -262,13 +264,18 @@ impl Client {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Sent) -> Result<Response<Incoming>> {
-        let stream = self.connect().await.map_err(|error| match is_absent(&error) && !self.is_remote() {
+        let stream = self.connect().await.map_err(|error| self.unreached(&error))?;
+        self.exchange(stream, method, path, body).await
+    }
+
+    /// Why there is no connection.
+    fn unreached(&self, error: &std::io::Error) -> Failure {
+        match is_absent(error) && !self.is_remote() {
             true => Failure::own("no daemon runs")
                 .because(AWAY)
                 .hint("start it: `qyvol daemon start`; the first `qyvol deploy` does that by itself"),
-            false => self.unreachable(&error),
-        })?;
-        self.exchange(stream, method, path, body).await
+            false => self.unreachable(error),
+        }
     }
 
     /// Sends a request on a connection of its own, and waits for the head of the answer.

@@ -1,5 +1,6 @@
 //! The commands, a module each.
 
+pub(crate) mod attach;
 pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod caps;
@@ -10,6 +11,7 @@ pub(crate) mod daemon;
 pub(crate) mod deploy;
 pub(crate) mod doctor;
 pub(crate) mod events;
+pub(crate) mod exec;
 pub(crate) mod image;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
@@ -61,6 +63,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Deploy(arguments) => arguments.execute(),
         Command::Ps(arguments) => arguments.execute(),
         Command::Logs(arguments) => arguments.execute(),
+        Command::Exec(arguments) => arguments.execute(),
+        Command::Attach(arguments) => arguments.execute(),
         Command::Stop(arguments) => arguments.execute(),
         Command::Start(arguments) => arguments.execute(),
         Command::Restart(arguments) => arguments.execute(),

@@ -4,6 +4,7 @@
 //! and everything else to standard error, and returns the process's exit code.
 
 mod atomic;
+mod attached;
 mod caps;
 mod cli;
 mod client;

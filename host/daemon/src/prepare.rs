@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -15,7 +15,7 @@ use crate::Options;
 use crate::overseer::Message;
 
 /// How many programs are compiled at once: each takes all cores for a while.
-const AT_ONCE: usize = 2;
+pub(crate) const AT_ONCE: usize = 2;
 
 /// The most bytes of what a compiler says that are kept.
 const SAID_BYTES_MAX: u64 = 4096;
@@ -67,7 +67,7 @@ impl Preparing {
 pub(crate) fn spawn(options: &Arc<Options>, module: Hash, bundle: PathBuf, inbox: SyncSender<Message>) {
     let (options, failed) = (Arc::clone(options), inbox.clone());
     let work = move || {
-        let _ = inbox.send(Message::Prepared(module, compile(&options, &bundle)));
+        let _ = inbox.send(Message::Prepared(module, compile(&options, &bundle, None)));
     };
     if let Err(error) = thread::Builder::new().name("prepare".into()).spawn(work) {
         // Not waiting: this is the thread that would empty the queue.
@@ -75,9 +75,13 @@ pub(crate) fn spawn(options: &Arc<Options>, module: Hash, bundle: PathBuf, inbox
     }
 }
 
-fn compile(options: &Options, bundle: &PathBuf) -> Result<(), String> {
+/// Compiles the program of `bundle`, or another that is packaged in it, into the cache, and waits until that is over.
+pub(crate) fn compile(options: &Options, bundle: &Path, program: Option<&str>) -> Result<(), String> {
     let mut command = Command::new("/proc/self/exe");
     command.arg(PREPARE_ARGUMENT).arg("--bundle").arg(bundle).arg("--cache").arg(&options.cache);
+    if let Some(program) = program {
+        command.arg("--program").arg(program);
+    }
     command.arg("--timeout").arg(options.compile_timeout.as_secs().to_string());
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("cannot start the compiler: {error}"))?;

@@ -32,7 +32,7 @@ pub const SUMMARY_TRAILER: &str = "x-qyvol-summary";
 #[serde(deny_unknown_fields)]
 pub struct Problem {
     /// One word for programs: `not-found`, `refused`, `conflict`, `invalid`, `too-large`, `unauthorized`, `busy`,
-    /// `unavailable`, `internal`.
+    /// `upgrade-required`, `unavailable`, `internal`.
     pub error: String,
     /// What happened, for people.
     pub message: String,
@@ -321,7 +321,7 @@ pub struct Event {
     pub id: u64,
     /// When.
     pub time: u64,
-    /// What: `deployed`, `state`, `removed`, `scaled`, `worker`, `daemon`, `manifest`.
+    /// What: `deployed`, `state`, `removed`, `scaled`, `exec`, `worker`, `daemon`, `manifest`.
     pub kind: String,
     /// The app that it is about.
     #[schemars(with = "Option<String>")]
@@ -464,4 +464,26 @@ pub struct SecretInfo {
     pub set: u64,
     /// The apps that are handed it.
     pub used_by: Vec<String>,
+}
+
+/// `POST /v1/apps/{app}/exec`: a program that is to run beside an instance. Asked with `upgrade: qyvol-session/1`, and answered
+/// by 101 ([`session`](crate::session)).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExecRequest {
+    /// Which replica, from 0; the first that runs when it is left out.
+    #[serde(default)]
+    pub slot: Option<u32>,
+    /// Another program of the app's bundle, by where the app sees it; the app's own when it is left out.
+    #[serde(default)]
+    pub program: Option<String>,
+    /// Its arguments, without the program's name.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Variables besides those of the instance, or in their place.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Whether it reads what the client writes; otherwise its input is empty.
+    #[serde(default)]
+    pub stdin: bool,
 }

@@ -74,25 +74,11 @@ pub enum ToWorker {
         /// Milliseconds for an answer.
         timeout_ms: u64,
     },
-    /// Run the program of an instance's app once more, with other arguments, beside the instance. Three descriptors come
-    /// along: standard input, output and error.
-    Exec {
-        /// The instance whose files and grants it gets.
-        instance: InstanceId,
-        /// Comes back with its end.
-        exec: u64,
-        /// Its arguments, without the program's name.
-        args: Vec<String>,
-        /// Variables besides those of the instance.
-        env: BTreeMap<String, String>,
-    },
-    /// End what `Exec` began.
-    EndExec {
-        /// Which one.
-        exec: u64,
-    },
-    /// Copy an instance's output from now on; two descriptors come along: one to write to, one whose input the instance
-    /// reads.
+    /// Run a program of an instance's app beside the instance. One descriptor comes along: the connection of the client, to
+    /// whom the rest is said ([`session`](crate::session)).
+    Exec(Box<Exec>),
+    /// Copy an instance's output from now on. One descriptor comes along: the connection of the client, to whom the rest is
+    /// said ([`session`](crate::session)).
     Attach {
         /// Which one.
         instance: InstanceId,
@@ -174,6 +160,32 @@ pub struct Start {
     pub log: PathBuf,
     /// What to try before the instance counts as ready; an instance without it is ready when it runs and listens.
     pub health: Option<Probe>,
+}
+
+/// A program to run beside an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exec {
+    /// The instance whose files, grants and limits it shares.
+    pub instance: InstanceId,
+    /// Another program of the app's bundle than that of the instance, whose native code is in the cache.
+    pub program: Option<Packaged>,
+    /// Its arguments, without the program's name.
+    pub args: Vec<String>,
+    /// Variables besides those of the instance, or in their place.
+    pub env: BTreeMap<String, String>,
+    /// Whether it reads what the client writes; otherwise its input is empty.
+    pub stdin: bool,
+}
+
+/// A packaged program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Packaged {
+    /// Where the app sees it; its name in its arguments.
+    pub path: GuestPath,
+    /// The BLAKE3 of its portable bytes.
+    pub module: Hash,
 }
 
 /// One mount of an instance.
@@ -306,15 +318,6 @@ pub enum FromWorker {
     },
     /// An instance has ended.
     Exited(Box<Exited>),
-    /// What [`ToWorker::Exec`] began has ended.
-    ExecExited {
-        /// Which one.
-        exec: u64,
-        /// Its exit code, as `qyvol run` would give it.
-        code: u8,
-        /// Why, for people.
-        message: String,
-    },
     /// The answer to [`ToWorker::Usage`].
     Usage {
         /// The number of the question.

@@ -16,6 +16,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::arguments::Arguments;
 use crate::instance::{Instance, NotStarted, Why, outbound};
+use crate::session;
 use crate::walls;
 use crate::worker::Worker;
 
@@ -240,7 +241,7 @@ fn obey(worker: &Arc<Worker>, received: Received<ToWorker>) {
                 let result = match worker.instance(&instance) {
                     Some(running) => {
                         let timeout = Duration::from_millis(timeout_ms);
-                        crate::probe::probe(&worker.services, &running, &what, timeout).await
+                        crate::probe::probe(&worker, &running, &what, timeout).await
                     }
                     None => Err("it does not run".into()),
                 };
@@ -256,11 +257,9 @@ fn obey(worker: &Arc<Worker>, received: Received<ToWorker>) {
         ToWorker::Usage { request } => {
             worker.reporter.tell(FromWorker::Usage { request, instances: worker.used() });
         }
-        ToWorker::Exec { exec, .. } => {
-            let message = "this worker cannot run a second program beside an instance yet".to_owned();
-            worker.reporter.tell(FromWorker::ExecExited { exec, code: 126, message });
-        }
-        ToWorker::Hello(_) | ToWorker::Drain | ToWorker::EndExec { .. } | ToWorker::Attach { .. } => {}
+        ToWorker::Exec(exec) => session::exec(worker, *exec, descriptors),
+        ToWorker::Attach { instance } => session::attach(worker, instance, descriptors),
+        ToWorker::Hello(_) | ToWorker::Drain => {}
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a guest gets from its worker: clocks, randomness, its log, its connections.
+//! What a guest gets from its worker: clocks, randomness, its streams, its connections.
 
 use std::future::Future as _;
 use std::net::{IpAddr, SocketAddr};
@@ -16,19 +16,16 @@ use qyv_wasi::{
 };
 use qyvol_engine::shared::SharedHost;
 use qyvol_engine::system;
-use qyvol_logs::LogStream;
 use qyvol_net::{Outside, Outward};
 use tokio::time::{Instant, Sleep};
 
 use crate::executor::{Meter, may_wait};
 use crate::services::{Services, Shared};
+use crate::stdio::Stdio;
 use crate::tcp::Accepting;
 
 /// The longest single sleep; a wait that is longer is looked at again.
 const SLEEP_MAX: Duration = Duration::from_secs(86_400);
-
-/// The most bytes that one call prints; the guest's libc prints the rest with the next.
-const PRINT_BYTES_MAX: usize = 64 << 10;
 
 /// Random bytes that are made at once. More take a while, in which the thread's place may go to others.
 const RANDOM_BYTES_QUICK: usize = 256 << 10;
@@ -53,8 +50,7 @@ enum Held {
 pub(crate) struct GuestHost {
     app: AppId,
     services: Arc<Services>,
-    stdout: LogStream,
-    stderr: LogStream,
+    stdio: Stdio,
     meter: Arc<Meter>,
     memory: Budget,
     outside: Arc<Outside>,
@@ -70,7 +66,7 @@ impl GuestHost {
     pub(crate) fn new(
         app: AppId,
         services: Arc<Services>,
-        log: &LogStream,
+        stdio: Stdio,
         meter: Arc<Meter>,
         memory: Budget,
         outside: Arc<Outside>,
@@ -79,8 +75,7 @@ impl GuestHost {
         Self {
             app,
             services,
-            stdout: log.clone(),
-            stderr: log.stderr(),
+            stdio,
             meter,
             memory,
             outside,
@@ -129,9 +124,7 @@ impl GuestHost {
     ) -> Option<Readiness> {
         let hangup = Some(Readiness { bytes: 0, hangup: true });
         match source {
-            // No input ever comes, and the log always takes output.
-            Source::Stream(Stream::Stdin) => hangup,
-            Source::Stream(_) => Some(Readiness { bytes: 1, hangup: false }),
+            Source::Stream(stream) => self.stdio.ready(stream, interest, waker),
             Source::Socket(socket) => match self.socket(socket) {
                 Ok(Held::Outside(outward)) => outward.ready(interest, waker),
                 Ok(Held::Service(end)) => {
@@ -193,23 +186,16 @@ impl qyv_wasi::Host for GuestHost {
         may_wait(|| system::random(into))
     }
 
-    fn stream_read(&mut self, _: Stream, _: &mut [u8]) -> Result<usize> {
-        Ok(0)
+    fn stream_read(&mut self, stream: Stream, into: &mut [u8]) -> Result<usize> {
+        self.stdio.read(stream, into)
     }
 
     fn stream_write(&mut self, stream: Stream, from: &[u8]) -> Result<usize> {
-        // In pieces, so that nobody who shares the log's thread waits for one app.
-        let from = from.get(..PRINT_BYTES_MAX).unwrap_or(from);
-        match stream {
-            Stream::Stdin => return Err(Error::BADF),
-            Stream::Stdout => self.stdout.print(from),
-            Stream::Stderr => self.stderr.print(from),
-        }
-        Ok(from.len())
+        self.stdio.write(stream, from)
     }
 
     fn stream_kind(&self, stream: Stream) -> StreamKind {
-        if stream == Stream::Stdin { StreamKind::Null } else { StreamKind::Pipe }
+        self.stdio.kind(stream)
     }
 
     fn ready(&mut self, source: Source, interest: Interest) -> Option<Readiness> {

@@ -1,15 +1,13 @@
 //! One instance, from its start to its end.
 
+mod beside;
 mod ending;
 pub(crate) mod files;
 mod setup;
 
-use std::future::Future;
 use std::os::fd::OwnedFd;
-use std::pin::pin;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use qyv_sched::{GroupId, Quota, Share, Weight};
@@ -18,17 +16,21 @@ use qyv_spec::service::Name;
 use qyv_svc::ListenerId;
 use qyv_vfs::Budget;
 use qyv_wasi::Denial;
-use qyvol_engine::shared::{SharedEnd, SharedProgram, SharedStart};
+use qyvol_engine::shared::{SharedEnd, SharedStart};
 use qyvol_logs::{LogOptions, LogStream};
 use qyvol_protocol::InstanceId;
 use qyvol_protocol::worker::{Exited, FromWorker, Running, Start, Used};
 
-pub(crate) use self::ending::Why;
+use self::beside::Besides;
+pub(crate) use self::beside::{Beside, Purpose, WORKER_EXECS_MAX};
+pub(crate) use self::ending::{End, Why};
 pub(crate) use self::setup::outbound;
+use self::setup::{Given, Wanted};
 use crate::executor::{Meter, Task};
 use crate::guest::GuestHost;
 use crate::http::{self, Server};
-use crate::worker::{Code, Opened, Worker};
+use crate::stdio::{Stdio, Watchers};
+use crate::worker::{Code, Worker};
 
 /// An instance that runs.
 pub(crate) struct Instance {
@@ -36,12 +38,19 @@ pub(crate) struct Instance {
     revision: u64,
     started: Instant,
     group: GroupId,
-    task: Mutex<Option<Task>>,
     meter: Arc<Meter>,
     memory: Budget,
     descriptors: Budget,
     connections: Arc<AtomicU32>,
+    /// For programs beside its own; a handler of requests has none.
+    given: Option<Given>,
+    task: Mutex<Option<Task>>,
+    /// Programs that run beside its own.
+    besides: Besides,
+    /// Told of its end when the last of its programs is gone; for those that are to be added.
+    over: Mutex<Weak<Over>>,
     log: LogStream,
+    pub(crate) watchers: Arc<Watchers>,
     /// Its services and their listeners: closing these is how it is asked to stop.
     listeners: Vec<(Name, ListenerId)>,
     /// The first address that it listens on.
@@ -92,20 +101,45 @@ impl Instance {
             }
         };
         let opened = worker.bundle(&start.bundle)?;
-        let (memory, meter) = (Budget::new(start.limits.memory), Arc::new(Meter::default()));
         let log = log(worker, start);
+        let (memory, meter) = (Budget::new(start.limits.memory), Arc::new(Meter::default()));
+        let files = files::tree(start, &opened, &memory)?;
         let group = worker
             .executor
             .add_group(start.instance.app.as_str(), share(start))
             .ok_or_else(|| "too many instances".to_owned())?;
-        let result = setup::prepare(worker, start, sockets, &opened, &memory, &meter, &log);
-        let (shared, listeners) = match result {
-            Ok(prepared) => prepared,
+        let dialler = worker.services.grant(&start.instance.app, start.instance.generation, &start.dial);
+        let outgoing = outbound(&start.connect, start.anywhere);
+        let given = Given {
+            app: start.instance.app.clone(),
+            opened,
+            program,
+            files,
+            env: start.env.clone(),
+            fds: start.limits.fds,
+            dialler,
+            dials: !start.dial.is_empty() || outgoing.connects(),
+            outside: worker.outside(&start.instance.app, outgoing, start.limits.fds, &memory),
+            group,
+            memory: memory.clone(),
+            meter: Arc::clone(&meter),
+            cpu_time: start.limits.cpu_time_ms.map(Duration::from_millis),
+        };
+        let watchers = Arc::new(Watchers::default());
+        let set_up = || {
+            let (listeners, listening) = setup::listen(worker, start, sockets, &given.opened, &given.memory)?;
+            let (name, args) = (start.instance.app.as_str(), &start.args[..]);
+            let stdio = Stdio::log(&log, &watchers);
+            let wanted = Wanted { name, args, env: &[], stdio, meter: &given.meter };
+            Ok((listeners, given.program(worker, wanted, listening)?))
+        };
+        let (listeners, shared) = match set_up() {
+            Ok(set_up) => set_up,
             Err(message) => {
                 worker.executor.remove_group(group);
                 let id = &start.instance;
                 worker.services.down(&id.app, id.generation, !start.services.is_empty());
-                return Err(message.into());
+                return Err(NotStarted::Failed(message));
             }
         };
         let instance = Arc::new(Self {
@@ -113,12 +147,16 @@ impl Instance {
             revision: start.revision,
             started: Instant::now(),
             group,
-            task: Mutex::default(),
             meter: Arc::clone(&meter),
             memory,
             descriptors: shared.process.descriptors().clone(),
             connections: shared.host.connections(),
+            given: Some(given),
+            task: Mutex::default(),
+            besides: Besides::default(),
+            over: Mutex::default(),
             log,
+            watchers,
             listeners: start.services.iter().map(|service| service.name.clone()).zip(listeners).collect(),
             address: start.listen.first().cloned(),
             server: None,
@@ -128,11 +166,15 @@ impl Instance {
             worker.executor.remove_group(group);
             return Err(format!("`{}` runs already", instance.id).into());
         }
-        let denials = shared.host.denials();
-        let run = Run { worker: Arc::clone(worker), instance: Arc::clone(&instance), denials, ended: None };
-        let cpu_time = start.limits.cpu_time_ms.map(Duration::from_millis);
-        let task = worker.executor.spawn(group, meter, run.go(program, shared, opened, cpu_time));
-        *instance.task.lock().unwrap_or_else(PoisonError::into_inner) = task;
+        let over = Arc::new(Over {
+            worker: Arc::clone(worker),
+            instance: Arc::clone(&instance),
+            denials: shared.host.denials(),
+            ended: Mutex::default(),
+        });
+        *lock(&instance.over) = Arc::downgrade(&over);
+        let task = worker.executor.spawn(group, meter, Run { over, ended: None }.go(shared));
+        *lock(&instance.task) = task;
         if let Some(wall) = start.limits.wall_ms {
             let instance = Arc::downgrade(&instance);
             worker.reactor.spawn(async move {
@@ -152,6 +194,7 @@ impl Instance {
         meter: Arc<Meter>,
         memory: Budget,
         log: LogStream,
+        watchers: Arc<Watchers>,
         server: Arc<Server>,
     ) -> Self {
         Self {
@@ -159,12 +202,16 @@ impl Instance {
             revision: start.revision,
             started: Instant::now(),
             group,
-            task: Mutex::default(),
             meter,
             memory,
             descriptors: Budget::new(0),
             connections: Arc::default(),
+            given: None,
+            task: Mutex::default(),
+            besides: Besides::default(),
+            over: Mutex::default(),
             log,
+            watchers,
             listeners: Vec::new(),
             address: start.listen.first().cloned(),
             server: Some(server),
@@ -211,7 +258,7 @@ impl Instance {
         if why == Why::Killed && first == Err(Why::Stopped as u8) {
             self.why.store(why as u8, Ordering::Release);
         }
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let task = lock(&self.task).clone();
         if let Some(task) = task {
             task.kill();
         }
@@ -230,17 +277,13 @@ impl Instance {
         self.log.finish();
         worker.services.down(&self.id.app, self.id.generation, !self.listeners.is_empty());
         worker.executor.remove_group(self.group);
-        let (cause, code, message) = ending::describe(ended, self.why.load(Ordering::Acquire));
-        let (denials, used) = (denials.iter().map(ending::denial).collect(), self.used());
+        let end = End::of(ended, self.why.load(Ordering::Acquire), denials);
+        self.watchers.ended(&end);
+        let End { cause, code, message, denials } = end;
+        let (instance, used) = (self.id.clone(), self.used());
         worker.remove(&self.id);
-        worker.reporter.tell(FromWorker::Exited(Box::new(Exited {
-            instance: self.id.clone(),
-            cause: cause.into(),
-            code,
-            message,
-            denials,
-            used,
-        })));
+        let exited = Exited { instance, cause, code, message, denials, used };
+        worker.reporter.tell(FromWorker::Exited(Box::new(exited)));
     }
 
     /// For the welcome. An instance is ready when it runs: it has listened from its beginning.
@@ -288,39 +331,47 @@ pub(crate) fn share(start: &Start) -> Share {
     }
 }
 
-/// A run under way. Dropping it tells the end, whichever it was.
+/// The instance's own program under way. With it end those beside it.
 struct Run {
-    worker: Arc<Worker>,
-    instance: Arc<Instance>,
-    denials: Arc<Mutex<Vec<Denial>>>,
+    over: Arc<Over>,
     ended: Option<qyvol_engine::Result<SharedEnd>>,
 }
 
 impl Run {
-    async fn go(
-        mut self,
-        program: Arc<SharedProgram<GuestHost>>,
-        start: SharedStart<GuestHost>,
-        _opened: Arc<Opened>,
-        cpu_time: Option<Duration>,
-    ) {
-        let instance = Arc::clone(&self.instance);
-        let mut run = pin!(program.run(start));
-        self.ended = std::future::poll_fn(|context| {
-            if cpu_time.is_some_and(|most| u128::from(instance.meter.used()) >= most.as_nanos()) {
-                let why = Why::CpuTime as u8;
-                let _ = instance.why.compare_exchange(0, why, Ordering::AcqRel, Ordering::Acquire);
-                return Poll::Ready(None);
-            }
-            run.as_mut().poll(context).map(Some)
-        })
-        .await;
+    async fn go(mut self, start: SharedStart<GuestHost>) {
+        let instance = Arc::clone(&self.over.instance);
+        let Some(given) = &instance.given else { return };
+        self.ended = given.within_time(given.program.run(start)).await;
+        if self.ended.is_none() {
+            let why = Why::CpuTime as u8;
+            let _ = instance.why.compare_exchange(0, why, Ordering::AcqRel, Ordering::Acquire);
+        }
     }
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        let denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
-        self.instance.tell_end(&self.worker, self.ended.as_ref(), &denials);
+        *lock(&self.over.ended) = self.ended.take();
+        self.over.instance.besides.end();
     }
+}
+
+/// What is told when the last program of an instance is gone, whichever way they ended: not before, as the next instance of
+/// its slot has the same volume.
+struct Over {
+    worker: Arc<Worker>,
+    instance: Arc<Instance>,
+    denials: Arc<Mutex<Vec<Denial>>>,
+    /// How its own program has ended by itself.
+    ended: Mutex<Option<qyvol_engine::Result<SharedEnd>>>,
+}
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.instance.tell_end(&self.worker, lock(&self.ended).as_ref(), &lock(&self.denials));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

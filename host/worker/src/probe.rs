@@ -1,5 +1,6 @@
 //! Whether an instance works.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use qyv_spec::app::Probe;
@@ -8,8 +9,10 @@ use qyv_vfs::Budget;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::instance::Instance;
+use crate::instance::{End, Instance, Purpose};
 use crate::services::Services;
+use crate::stdio::{Kept, Stdio};
+use crate::worker::Worker;
 
 /// What one probe may hold, in bytes.
 const PROBE_BYTES: u64 = 64 << 10;
@@ -19,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// Tries what the manifest says, within `timeout`.
 pub(crate) async fn probe(
-    services: &Services,
+    worker: &Arc<Worker>,
     instance: &Instance,
     what: &Probe,
     timeout: Duration,
@@ -32,9 +35,9 @@ pub(crate) async fn probe(
             Probe::Service(name) => {
                 let listener =
                     instance.listener(name).ok_or_else(|| format!("it does not serve `{name}`"))?;
-                accepts(services, listener).await
+                accepts(&worker.services, listener).await
             }
-            Probe::Exec(_) => Err("this host runs no program beside an app".into()),
+            Probe::Exec(args) => exec(worker, instance, args).await,
         }
     };
     tokio::time::timeout(timeout, tried).await.unwrap_or_else(|_| Err("it did not answer in time".into()))
@@ -54,6 +57,22 @@ async fn http(address: Option<&str>, path: &str) -> Result<(), String> {
     match &status {
         [b'H', b'T', b'T', b'P', b'/', b'1', b'.', _, b' ', b'2', _, _] => Ok(()),
         other => Err(format!("it answered `{}`", String::from_utf8_lossy(other).escape_debug())),
+    }
+}
+
+/// The app's program, run with these arguments, must end with 0. Given up, it is ended.
+async fn exec(worker: &Arc<Worker>, instance: &Instance, args: &[String]) -> Result<(), String> {
+    let said = Kept::default();
+    let mut check = instance.beside(worker, Purpose::Probe, None, (args, &[]), Stdio::kept(&said))?;
+    match check.end().await {
+        Some(End { code: 0, .. }) => Ok(()),
+        Some(End { cause, code, .. }) if cause == "exit" => {
+            Err(format!("its check ended with {code}: {}", said.text())
+                .trim_end_matches([':', ' '])
+                .to_owned())
+        }
+        Some(End { message, .. }) => Err(format!("its check failed: {message}")),
+        None => Err("it has ended".into()),
     }
 }
 

@@ -19,11 +19,12 @@ use qyvol_net::{Net, Outside, Roots, SystemResolver};
 use qyvol_protocol::InstanceId;
 use qyvol_protocol::worker::{Running, Used, Wall};
 use tokio::runtime::Runtime;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::arguments::Arguments;
 use crate::executor::Executor;
 use crate::guest::GuestHost;
-use crate::instance::Instance;
+use crate::instance::{Instance, Purpose, WORKER_EXECS_MAX};
 use crate::kills::Kills;
 use crate::reporter::Reporter;
 use crate::services::Services;
@@ -55,6 +56,7 @@ pub(crate) struct Worker {
     net: Arc<Net>,
     /// The ways out of instances that run, by their apps.
     outside: Mutex<Vec<(Name, Weak<Outside>)>>,
+    execs: Arc<Semaphore>,
     engine: Shared,
     cache: Cache,
     instances: Mutex<BTreeMap<InstanceId, Arc<Instance>>>,
@@ -102,6 +104,7 @@ impl Worker {
             kills: Kills::default(),
             net: Net::new(reactor.handle().clone(), SystemResolver, roots),
             outside: Mutex::default(),
+            execs: Arc::new(Semaphore::new(WORKER_EXECS_MAX)),
             engine,
             cache,
             instances: Mutex::default(),
@@ -152,6 +155,17 @@ impl Worker {
             programs.insert(hash, Arc::downgrade(&program));
             program
         }))
+    }
+
+    /// Makes room for a program beside an instance, until what is returned is dropped. Checks need none: there are no more
+    /// of them than instances.
+    pub(crate) fn hold_exec(&self, purpose: Purpose) -> Result<Option<OwnedSemaphorePermit>, String> {
+        if purpose == Purpose::Probe {
+            return Ok(None);
+        }
+        let held = Arc::clone(&self.execs).try_acquire_owned();
+        held.map(Some)
+            .map_err(|_| format!("{WORKER_EXECS_MAX} programs run beside the apps of its worker already"))
     }
 
     /// A bundle of the daemon's store.

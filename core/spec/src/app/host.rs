@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use alloc::{format, vec};
 
-use super::{App, LOG_BYTES_DEFAULT, Probe, STOP_GRACE_MS_DEFAULT};
+use super::{App, LOG_BYTES_DEFAULT, STOP_GRACE_MS_DEFAULT};
 use crate::manifest::{
     Isolation, Kind, MountKind, Program, Restart, Runtime, SchedulerMode, SchedulerPolicy, Source,
 };
@@ -134,12 +134,6 @@ impl App {
             (limit("instances"), self.limits.instances != 1, host.supervision, "running several instances"),
             (key("restart"), restarts, host.supervision, "restarting"),
             (key("health"), self.health.is_some(), host.supervision, "health checks"),
-            (
-                key("health").then("exec"),
-                self.health.as_ref().is_some_and(|health| matches!(health.probe, Probe::Exec(_))),
-                host.exec,
-                "checks by a program beside the app",
-            ),
             (key("schedule"), self.schedule.is_some(), host.supervision, "starting by the clock"),
             (
                 key("stop_grace"),

@@ -10,6 +10,7 @@ mod manifests;
 mod metrics;
 mod openapi;
 mod rest;
+mod sessions;
 mod stream;
 mod table;
 mod transfer;

@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::routing::{self, MethodRouter};
 use qyvol_protocol::api::{
-    AppDetail, AppSummary, DeployRequest, Deployed, Event, FileInfo, Image, Info, LogLine, Manifests,
+    AppDetail, AppSummary, DeployRequest, Deployed, Event, ExecRequest, FileInfo, Image, Info, LogLine, Manifests,
     NetService, Pruned, Rollback, Scale, SecretInfo, UsageRow, Volume,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{Context, apps, blobs, events, files, logs, manifests, metrics, openapi, rest, volumes};
+use super::{Context, apps, blobs, events, files, logs, manifests, metrics, openapi, rest, sessions, volumes};
 
 /// Makes the schema of a type.
 pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -118,6 +118,25 @@ pub(crate) fn routes() -> Vec<Route> {
             of::<Deployed>(),
             || routing::post(apps::rollback),
         ),
+        route(
+            "post",
+            "/v1/apps/{app}/exec",
+            "Run a program beside an instance: 101, and from then on the worker speaks `qyvol-session/1`",
+            of::<ExecRequest>(),
+            none,
+            || routing::post(sessions::exec),
+        ),
+        Route {
+            query: &[("slot", "integer")],
+            ..route(
+                "post",
+                "/v1/apps/{app}/attach",
+                "Watch what an instance prints: 101, and from then on the worker speaks `qyvol-session/1`",
+                none,
+                none,
+                || routing::post(sessions::attach),
+            )
+        },
         Route {
             query: &[("follow", "boolean"), ("since", "integer"), ("tail", "integer"), ("slot", "integer")],
             ..route(

@@ -13,6 +13,7 @@ mod opening;
 mod routes;
 mod run;
 mod said;
+mod sessions;
 mod start;
 mod usage;
 mod view;
@@ -41,6 +42,7 @@ use crate::workers::table::Table;
 pub(crate) use files::FilesOf;
 pub(crate) use opening::Opened;
 use run::{AppEntry, Run};
+pub(crate) use sessions::Wanted;
 
 /// The most messages that wait for the overseer; who has more to say waits, or is told that it is busy.
 pub(crate) const INBOX_MESSAGES: usize = 4096;

@@ -52,8 +52,6 @@ impl Overseer {
             }
             FromWorker::Exited(exited) => self.exited(worker, *exited),
             FromWorker::Usage { request, instances } => self.used(worker, request, instances),
-            // Nothing here asks workers to run a program beside an instance.
-            FromWorker::ExecExited { .. } => {}
         }
     }
 

@@ -106,11 +106,14 @@ mod tests {
         let link = Link::begin("deaf", ours, Process::of_child(child).unwrap(), inbox).unwrap();
         // More than the socket and the queue hold together; each call returns at once, or this test never ends.
         let long = "x".repeat(1 << 16);
-        let exec = || ToWorker::Exec {
-            instance: "app.0@1".parse().unwrap(),
-            exec: 1,
-            args: vec![long.clone()],
-            env: std::collections::BTreeMap::new(),
+        let exec = || {
+            ToWorker::Exec(Box::new(qyvol_protocol::worker::Exec {
+                instance: "app.0@1".parse().unwrap(),
+                program: None,
+                args: vec![long.clone()],
+                env: std::collections::BTreeMap::new(),
+                stdin: false,
+            }))
         };
         for _ in 0..QUEUE_MESSAGES + 64 {
             link.send(exec(), Vec::new());

@@ -1,12 +1,15 @@
 //! Processor time of what shares threads.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Counts the processor time of the tasks of one instance, in nanoseconds.
+/// Counts the processor time of one task, in nanoseconds, and of those that are counted within it.
 #[derive(Debug, Default)]
 pub struct Meter {
+    /// Counts this one's too.
+    within: Option<Arc<Meter>>,
     used: AtomicU64,
     /// What the thread that runs it had used when its turn began; 0 while it does not run.
     turn_began: AtomicU64,
@@ -19,6 +22,12 @@ pub(super) struct Turn<'a> {
 }
 
 impl Meter {
+    /// A counter whose time `whole` counts too, at the end of each turn.
+    #[must_use]
+    pub fn within(whole: &Arc<Self>) -> Self {
+        Self { within: Some(Arc::clone(whole)), ..Self::default() }
+    }
+
     /// The processor time up to now. Called by the guest itself, it counts its turn too; from elsewhere, what it had used
     /// when its turn began.
     #[must_use]
@@ -45,7 +54,11 @@ impl Turn<'_> {
     pub(super) fn stop(self) -> u64 {
         let used = thread_time().saturating_sub(self.began);
         self.meter.turn_began.store(0, Ordering::Relaxed);
-        self.meter.used.fetch_add(used, Ordering::Relaxed);
+        let mut counting = Some(self.meter);
+        while let Some(meter) = counting {
+            meter.used.fetch_add(used, Ordering::Relaxed);
+            counting = meter.within.as_deref();
+        }
         used
     }
 }

@@ -21,6 +21,7 @@ use super::{Server, Tasks};
 use crate::executor::Meter;
 use crate::guest::GuestHost;
 use crate::instance::{Instance, files, log, outbound, share};
+use crate::stdio::Watchers;
 use crate::worker::Worker;
 
 /// Starts an instance that answers requests on the sockets that came with `start`.
@@ -55,6 +56,7 @@ pub(crate) fn begin(
     let app = &start.instance.app;
     let (memory, meter, log) =
         (Budget::new(start.limits.memory), Arc::new(Meter::default()), log(worker, start));
+    let watchers = Arc::<Watchers>::default();
     let dialler = worker.services.grant(app, start.instance.generation, &start.dial);
     let granted = outbound(&start.connect, start.anywhere);
     let given = Given {
@@ -63,10 +65,11 @@ pub(crate) fn begin(
         fds: start.limits.fds,
         dials: !start.dial.is_empty() || granted.connects(),
         outside: worker.outside(app, granted, start.limits.fds, &memory),
-        files: files::tree(start, &opened, &memory)?.share(),
+        files: files::tree(start, &opened, &memory)?,
         app: dialler,
         services: Arc::clone(&worker.services),
         log: log.clone(),
+        watchers: Arc::clone(&watchers),
         meter: Arc::clone(&meter),
         memory: memory.clone(),
     };
@@ -99,7 +102,8 @@ pub(crate) fn begin(
         requests: AtomicU64::new(0),
         _opened: opened,
     });
-    let instance = Arc::new(Instance::serving(start, group, meter, memory, log, Arc::clone(&server)));
+    let instance =
+        Arc::new(Instance::serving(start, group, meter, memory, log, watchers, Arc::clone(&server)));
     if !worker.add(Arc::clone(&instance)) {
         worker.executor.remove_group(group);
         return Err(format!("`{}` runs already", instance.id));

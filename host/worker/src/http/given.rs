@@ -13,6 +13,7 @@ use qyvol_net::Outside;
 use crate::executor::Meter;
 use crate::guest::GuestHost;
 use crate::services::Services;
+use crate::stdio::{Stdio, Watchers};
 
 /// What every request's instance is given, made once.
 pub(super) struct Given {
@@ -25,6 +26,7 @@ pub(super) struct Given {
     pub(super) app: AppId,
     pub(super) services: Arc<Services>,
     pub(super) log: LogStream,
+    pub(super) watchers: Arc<Watchers>,
     pub(super) meter: Arc<Meter>,
     pub(super) memory: Budget,
     /// For all requests together.
@@ -63,7 +65,7 @@ impl Given {
         let host = GuestHost::new(
             self.app,
             Arc::clone(&self.services),
-            &self.log,
+            Stdio::log(&self.log, &self.watchers),
             Arc::clone(&self.meter),
             self.memory.clone(),
             Arc::clone(&self.outside),

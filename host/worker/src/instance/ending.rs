@@ -14,11 +14,30 @@ pub(crate) enum Why {
     CpuTime = 4,
 }
 
+/// How a program has ended, for people.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    /// One word, as in [`Exited`](qyvol_protocol::worker::Exited).
+    pub(crate) cause: String,
+    /// The exit code, as `qyvol run` would give it.
+    pub(crate) code: u8,
+    /// What happened.
+    pub(crate) message: String,
+    /// What it was refused for want of a grant, a line each.
+    pub(crate) denials: Vec<String>,
+}
+
+impl End {
+    /// Of a program that has ended by itself, or was ended for the reason [`Why`].
+    pub(super) fn of(ended: Option<&qyvol_engine::Result<SharedEnd>>, why: u8, denials: &[Denial]) -> Self {
+        let (cause, code, message) = describe(ended, why);
+        let denials = denials.iter().map(denial).collect();
+        Self { cause: cause.to_owned(), code, message, denials }
+    }
+}
+
 /// The word, the exit code and the message of an end.
-pub(super) fn describe(
-    ended: Option<&qyvol_engine::Result<SharedEnd>>,
-    why: u8,
-) -> (&'static str, u8, String) {
+fn describe(ended: Option<&qyvol_engine::Result<SharedEnd>>, why: u8) -> (&'static str, u8, String) {
     let of = |ending: Ending| (ending.cause(), ending.exit_code(), ending.to_string());
     match ended {
         Some(Ok(end)) => {
@@ -43,7 +62,7 @@ pub(super) fn describe(
 }
 
 /// A denial in a line.
-pub(super) fn denial(denial: &Denial) -> String {
+fn denial(denial: &Denial) -> String {
     let Denial { call, what, right, times, .. } = denial;
     let asked = match right {
         Right::Files => "permissions.fs".to_owned(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use qyv_spec::manifest::Mode;
 use qyv_vfs::{Access, Budget};
 use qyvol_fs::Folder;
-use qyvol_launch::{BundleFiles, Show, Tree};
+use qyvol_launch::{BundleFiles, SharedTree, Show, Tree};
 use qyvol_protocol::worker::{MountFrom, Start};
 
 use crate::executor::may_wait;
@@ -15,12 +15,8 @@ use crate::worker::Opened;
 /// Where secrets are found.
 const SECRETS: &str = "/run/secrets";
 
-/// The packaged files, the mounts and the secrets, as a tree to be built.
-pub(crate) fn tree<'a>(
-    start: &'a Start,
-    opened: &Arc<Opened>,
-    memory: &'a Budget,
-) -> Result<Tree<'a>, String> {
+/// The packaged files, the mounts and the secrets, for all programs of the instance.
+pub(crate) fn tree(start: &Start, opened: &Arc<Opened>, memory: &Budget) -> Result<SharedTree, String> {
     let text = |error: qyvol_launch::Error| error.to_string();
     let open = |path: &Path| {
         Folder::open(path).map_err(|error| format!("cannot open the folder `{}`: {error}", path.display()))
@@ -52,5 +48,5 @@ pub(crate) fn tree<'a>(
             start.secrets.iter().map(|secret| (secret.name.as_str(), secret.value.as_slice())).collect();
         tree.given(SECRETS, &files).map_err(text)?;
     }
-    Ok(tree)
+    Ok(tree.share())
 }

@@ -1,90 +1,158 @@
 //! What a guest is given before its first instruction.
 
+use std::future::{Future, poll_fn};
 use std::os::fd::OwnedFd;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
-use qyv_spec::service::Endpoint;
-use qyv_svc::ListenerId;
+use qyv_sched::GroupId;
+use qyv_spec::manifest::Service;
+use qyv_spec::service::{Endpoint, Name};
 use qyv_svc::outbound::Outbound;
+use qyv_svc::{AppId, ListenerId};
 use qyv_vfs::Budget;
 use qyv_wasi::{Limits, Listener, ProcessBuilder};
-use qyvol_engine::shared::SharedStart;
-use qyvol_logs::LogStream;
+use qyvol_engine::shared::{SharedProgram, SharedStart};
+use qyvol_launch::SharedTree;
+use qyvol_net::Outside;
 use qyvol_protocol::worker::Start;
 
-use super::files::tree;
 use crate::executor::Meter;
 use crate::guest::{GuestHost, Listening};
+use crate::stdio::Stdio;
 use crate::tcp::Accepting;
 use crate::worker::{Opened, Worker};
 
-/// Everything that the guest needs, and the listeners of its services.
-pub(super) fn prepare(
+/// What all programs of an instance share: its own, and those beside it.
+pub(super) struct Given {
+    pub(super) app: Name,
+    pub(super) opened: Arc<Opened>,
+    /// The instance's own.
+    pub(super) program: Arc<SharedProgram<GuestHost>>,
+    pub(super) files: SharedTree,
+    pub(super) env: Vec<(String, String)>,
+    pub(super) fds: u32,
+    /// Who they are for the service network, and whether they may dial any service.
+    pub(super) dialler: AppId,
+    pub(super) dials: bool,
+    pub(super) outside: Arc<Outside>,
+    pub(super) group: GroupId,
+    pub(super) memory: Budget,
+    /// Counts the processor time of all of them, which ends at `cpu_time`.
+    pub(super) meter: Arc<Meter>,
+    pub(super) cpu_time: Option<Duration>,
+}
+
+/// One program that is to run.
+pub(super) struct Wanted<'a> {
+    /// Its name, as its first argument.
+    pub(super) name: &'a str,
+    /// The other arguments.
+    pub(super) args: &'a [String],
+    /// Variables besides those of the instance, or in their place.
+    pub(super) env: &'a [(String, String)],
+    pub(super) stdio: Stdio,
+    pub(super) meter: &'a Arc<Meter>,
+}
+
+impl Given {
+    /// Sets a program up; `listening` has a name for each socket.
+    pub(super) fn program(
+        &self,
+        worker: &Worker,
+        wanted: Wanted<'_>,
+        listening: Vec<(String, Listening)>,
+    ) -> Result<SharedStart<GuestHost>, String> {
+        let Wanted { name, args, env, stdio, meter } = wanted;
+        let mut builder = ProcessBuilder::new()
+            .arg(name)
+            .limits(Limits::with_fds(self.fds))
+            .memory_budget(self.memory.clone())
+            .services(self.dials);
+        for argument in args {
+            builder = builder.arg(argument);
+        }
+        let replaced = |name: &String| env.iter().any(|(other, _)| other == name);
+        for (name, value) in self.env.iter().filter(|(name, _)| !replaced(name)).chain(env) {
+            builder = builder.env(name, value);
+        }
+        let (mut vfs, places) = self.files.mount().map_err(|error| error.to_string())?;
+        for place in &places {
+            let node = vfs.open_root(place).map_err(|error| error.to_string())?;
+            builder = builder.preopen(place, node);
+        }
+        if !places.iter().any(|place| place == "/") {
+            builder = builder.deny_root();
+        }
+        let mut listeners = Vec::new();
+        for (name, listening) in listening {
+            let number = u32::try_from(listeners.len()).unwrap_or(u32::MAX);
+            builder = builder.listener(&name, Listener(number));
+            listeners.push(listening);
+        }
+        let process = builder
+            .vfs(vfs)
+            .build()
+            .map_err(|error| format!("the arguments or the environment do not fit: {error}"))?;
+        let (services, meter) = (Arc::clone(&worker.services), Arc::clone(meter));
+        let host = GuestHost::new(
+            self.dialler,
+            services,
+            stdio,
+            meter,
+            self.memory.clone(),
+            Arc::clone(&self.outside),
+            listeners,
+        );
+        Ok(SharedStart { process, host, memory: self.memory.clone() })
+    }
+}
+
+impl Given {
+    /// Runs a program to its end; `None` when the processor time of all of them is used up before.
+    pub(super) async fn within_time<R>(&self, run: impl Future<Output = R>) -> Option<R> {
+        let mut run = pin!(run);
+        poll_fn(|context| {
+            let used = u128::from(self.meter.used());
+            if self.cpu_time.is_some_and(|most| used >= most.as_nanos()) {
+                return Poll::Ready(None);
+            }
+            run.as_mut().poll(context).map(Some)
+        })
+        .await
+    }
+}
+
+/// The listeners of an instance's services, and all that it listens on by name.
+pub(super) fn listen(
     worker: &Worker,
     start: &Start,
     sockets: Vec<OwnedFd>,
-    opened: &Arc<Opened>,
+    opened: &Opened,
     memory: &Budget,
-    meter: &Arc<Meter>,
-    log: &LogStream,
-) -> Result<(SharedStart<GuestHost>, Vec<ListenerId>), String> {
+) -> Result<(Vec<ListenerId>, Vec<(String, Listening)>), String> {
     if sockets.len() != start.listen.len() {
         return Err("the daemon passed other sockets than it announced".into());
     }
-    let app = &start.instance.app;
     let description = opened.app.description.as_deref().unwrap_or_default();
     let listeners = if start.services.is_empty() {
         Vec::new()
     } else {
         let generation = start.instance.generation;
-        worker.services.listen(app, generation, &start.services, description, memory)?
+        worker.services.listen(&start.instance.app, generation, &start.services, description, memory)?
     };
-    let dialler = worker.services.grant(app, start.instance.generation, &start.dial);
-    let granted = outbound(&start.connect, start.anywhere);
-    let mut builder = ProcessBuilder::new()
-        .arg(app.as_str())
-        .limits(Limits::with_fds(start.limits.fds))
-        .memory_budget(memory.clone())
-        .services(!start.dial.is_empty() || granted.connects());
-    for argument in &start.args {
-        builder = builder.arg(argument);
-    }
-    for (name, value) in &start.env {
-        builder = builder.env(name, value);
-    }
-    let mut files = tree(start, opened, memory)?.build().map_err(|error| error.to_string())?;
-    for place in &files.places {
-        let node = files.vfs.open_root(place).map_err(|error| error.to_string())?;
-        builder = builder.preopen(place, node);
-    }
-    if !files.places.iter().any(|place| place == "/") {
-        builder = builder.deny_root();
-    }
     let mut listening = Vec::new();
     for (service, listener) in start.services.iter().zip(&listeners) {
-        builder = builder.listener(&listener_name(service), Listener(number(listening.len())));
-        listening.push(Listening::Service(*listener));
+        listening.push((listener_name(service), Listening::Service(*listener)));
     }
     for (address, socket) in start.listen.iter().zip(sockets) {
         let accepting = Accepting::start(socket, memory, worker.reactor.handle())
             .map_err(|error| format!("cannot listen on `{address}`: {error}"))?;
-        builder = builder.listener(address, Listener(number(listening.len())));
-        listening.push(Listening::Tcp(accepting));
+        listening.push((address.clone(), Listening::Tcp(accepting)));
     }
-    let process = builder
-        .vfs(files.vfs)
-        .build()
-        .map_err(|error| format!("the arguments or the environment do not fit: {error}"))?;
-    let host = GuestHost::new(
-        dialler,
-        Arc::clone(&worker.services),
-        log,
-        Arc::clone(meter),
-        memory.clone(),
-        worker.outside(app, granted, start.limits.fds, memory),
-        listening,
-    );
-    Ok((SharedStart { process, host, memory: memory.clone() }, listeners))
+    Ok((listeners, listening))
 }
 
 /// What may be reached outside.
@@ -97,13 +165,9 @@ pub(crate) fn outbound(connect: &[Endpoint], anywhere: bool) -> Outbound {
 }
 
 /// `logger`, or `logger/80` for a service with a port.
-fn listener_name(service: &qyv_spec::manifest::Service) -> String {
+fn listener_name(service: &Service) -> String {
     match service.port {
         Some(port) => format!("{}/{port}", service.name),
         None => service.name.to_string(),
     }
-}
-
-fn number(index: usize) -> u32 {
-    u32::try_from(index).unwrap_or(u32::MAX)
 }

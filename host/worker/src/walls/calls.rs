@@ -235,6 +235,7 @@ fn conditional(outside: bool) -> Result<BTreeMap<i64, Vec<SeccompRule>>, Backend
                     libc::F_SETFD,
                     libc::F_GETFL,
                     libc::F_SETFL,
+                    libc::F_SETPIPE_SZ,
                     libc::F_ADD_SEALS,
                     libc::F_GET_SEALS,
                 ],
