@@ -206,3 +206,16 @@ fn the_short_name_is_the_same_program_and_its_help_shows_it() {
     let alone = Command::new(sandbox.path("qyv")).output().unwrap();
     Ran::of(alone).expect(125, &["`qyvol` beside it"]);
 }
+
+#[test]
+fn the_daemon_has_a_name_of_its_own() {
+    let sandbox = Sandbox::new();
+    let daemon = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_qyvold"));
+        let plain = sandbox.command();
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Ran::of(command.args(arguments).output().unwrap())
+    };
+    assert!(daemon(&["--help"]).expect(0, &[]).stdout.contains("Usage: qyvol daemon run"));
+    daemon(&["--manifest", "x"]).expect(2, &["--manifests"]);
+}

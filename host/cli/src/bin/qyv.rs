@@ -1,19 +1,10 @@
-//! `qyv`, the short name of `qyvol`: becomes the `qyvol` that was installed beside it.
-//!
-//! A second copy of the whole program would double what is built and installed, and a link is nothing that
-//! `cargo install` makes.
+//! `qyv`, the short name of `qyvol`.
 
-use std::env;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
+
+#[path = "../beside.rs"]
+mod beside;
 
 fn main() -> ExitCode {
-    let beside = env::current_exe().map(|path| path.with_file_name("qyvol"));
-    let error = match beside {
-        // Only returns when it fails.
-        Ok(path) => Command::new(path).arg0("qyv").args(env::args_os().skip(1)).exec(),
-        Err(error) => error,
-    };
-    eprintln!("error: `qyv` needs `qyvol` beside it: {error}");
-    ExitCode::from(125)
+    beside::become_qyvol("qyv", "qyv", &[])
 }

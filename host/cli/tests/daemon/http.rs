@@ -128,9 +128,13 @@ fn requests_are_answered_and_what_goes_wrong_stays_with_its_request() {
     web.logged("GET /loop: it used up the processor time of a request");
     is("/sleep?60000", 504, "gateway timeout\n");
     web.logged("GET /sleep: it took longer than a request may");
-    for path in ["/half", "/short"] {
-        let reply = web.get(path);
-        assert_eq!((reply.status, reply.whole), (200, false), "{path}: {}", reply.body);
+    let half = web.get("/half");
+    assert_eq!((half.status, half.whole), (200, false), "{}", half.body);
+    // Whether the head is out before the body is found too short is a matter of moments; a whole answer it never is.
+    let mut short = Client::connect(&web.address);
+    short.send("GET /short HTTP/1.1\r\nhost: web\r\nconnection: close\r\n\r\n");
+    if let Some(short) = short.begun() {
+        assert_eq!((short.status, short.whole), (200, false), "{}", short.body);
     }
     web.logged("GET /half: the app trapped");
 

@@ -5,10 +5,10 @@ mod crash;
 #[path = "../dialler/mod.rs"]
 mod dialler;
 mod example;
-mod faults;
-mod guests;
-mod files;
 mod exec;
+mod faults;
+mod files;
+mod guests;
 mod http;
 mod kills;
 mod life;
@@ -19,6 +19,6 @@ mod resume;
 #[path = "../sandbox/mod.rs"]
 mod sandbox;
 mod services;
+mod tool;
 mod usage;
 mod workers;
-mod tool;

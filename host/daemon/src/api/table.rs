@@ -3,12 +3,14 @@
 use axum::Json;
 use axum::routing::{self, MethodRouter};
 use qyvol_protocol::api::{
-    AppDetail, AppSummary, DeployRequest, Deployed, Event, ExecRequest, FileInfo, Image, Info, LogLine, Manifests,
-    NetService, Pruned, Rollback, Scale, SecretInfo, UsageRow, Volume,
+    AppDetail, AppSummary, DeployRequest, Deployed, Event, ExecRequest, FileInfo, Image, Info, LogLine,
+    Manifests, NetService, Pruned, Rollback, Scale, SecretInfo, UsageRow, Volume,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{Context, apps, blobs, events, files, logs, manifests, metrics, openapi, rest, sessions, volumes};
+use super::{
+    Context, apps, blobs, events, files, logs, manifests, metrics, openapi, rest, sessions, volumes,
+};
 
 /// Makes the schema of a type.
 pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;

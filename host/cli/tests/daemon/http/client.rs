@@ -34,15 +34,22 @@ impl Client {
     /// Reads one answer; what follows it is lost.
     #[track_caller]
     pub(crate) fn reply(&mut self) -> Reply {
+        self.begun().expect("the connection was closed before the end of the head")
+    }
+
+    /// The same, or `None` when the other side closes before the end of the head.
+    #[track_caller]
+    pub(crate) fn begun(&mut self) -> Option<Reply> {
         let mut reader = BufReader::new(&mut self.stream);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
-            let count = reader.read_line(&mut head).unwrap();
-            assert!(count > 0, "the connection was closed after `{head}`");
+            if reader.read_line(&mut head).unwrap() == 0 {
+                return None;
+            }
         }
         let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
         let (bytes, whole) = body(&mut reader, &head.to_ascii_lowercase());
-        Reply { status, head, body: String::from_utf8_lossy(&bytes).into_owned(), whole }
+        Some(Reply { status, head, body: String::from_utf8_lossy(&bytes).into_owned(), whole })
     }
 
     /// Whether the other side closes without a word.
