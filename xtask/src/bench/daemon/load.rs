@@ -52,9 +52,9 @@ impl Load {
 
 /// Each of `connections` sends its next request as soon as the one before is answered.
 pub(super) fn closed(address: SocketAddr, connections: usize, time: Duration) -> Result<Load> {
+    let connections = Connection::open_all(address, connections)?;
     let start = Instant::now();
-    run(connections, || {
-        let mut connection = Connection::open(address)?;
+    run(connections, |connection| {
         let mut latencies = Vec::new();
         while start.elapsed() < time {
             let sent = Instant::now();
@@ -68,11 +68,11 @@ pub(super) fn closed(address: SocketAddr, connections: usize, time: Duration) ->
 /// Requests are due at a fixed rate. What one takes counts from when it was due, so that a server that keeps others waiting
 /// is not spared.
 pub(super) fn open(address: SocketAddr, rate: u32, time: Duration) -> Result<Load> {
+    let connections = Connection::open_all(address, OPEN_CONNECTIONS)?;
     let (next, every) = (AtomicU32::new(0), Duration::from_secs(1) / rate);
-    // Time to connect.
+    // Time for the threads to begin.
     let start = Instant::now() + Duration::from_millis(100);
-    run(OPEN_CONNECTIONS, || {
-        let mut connection = Connection::open(address)?;
+    run(connections, |connection| {
         let mut latencies = Vec::new();
         loop {
             let due = every * next.fetch_add(1, Ordering::Relaxed);
@@ -87,11 +87,15 @@ pub(super) fn open(address: SocketAddr, rate: u32, time: Duration) -> Result<Loa
     })
 }
 
-/// Does the same on many threads, and joins what they found.
-fn run(threads: usize, work: impl Fn() -> Result<Vec<Duration>> + Sync) -> Result<Load> {
-    let start = Instant::now();
+/// Does the same with each connection, on a thread of its own, and joins what they found.
+fn run(
+    connections: Vec<Connection>,
+    work: impl Fn(&mut Connection) -> Result<Vec<Duration>> + Sync,
+) -> Result<Load> {
+    let (start, work) = (Instant::now(), &work);
     let latencies = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..threads).map(|_| scope.spawn(&work)).collect();
+        let client = |mut connection: Connection| scope.spawn(move || work(&mut connection));
+        let clients: Vec<_> = connections.into_iter().map(client).collect();
         let mut all = Vec::new();
         for client in clients {
             all.extend(client.join().map_err(|_| anyhow!("a client panicked"))??);
@@ -108,6 +112,16 @@ struct Connection {
 }
 
 impl Connection {
+    /// Opens so many, each of which has had an answer: what the beginning of a connection takes is not measured.
+    fn open_all(address: SocketAddr, count: usize) -> Result<Vec<Self>> {
+        let open = |_| {
+            let mut connection = Self::open(address)?;
+            connection.get()?;
+            Ok(connection)
+        };
+        (0..count).map(open).collect()
+    }
+
     fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
         stream.set_nodelay(true)?;
