@@ -126,13 +126,16 @@ impl Given {
 }
 
 /// The listeners of an instance's services, and all that it listens on by name.
+type Listeners = (Vec<ListenerId>, Vec<(String, Listening)>);
+
+/// Begins to listen.
 pub(super) fn listen(
     worker: &Worker,
     start: &Start,
     sockets: Vec<OwnedFd>,
     opened: &Opened,
     memory: &Budget,
-) -> Result<(Vec<ListenerId>, Vec<(String, Listening)>), String> {
+) -> Result<Listeners, String> {
     if sockets.len() != start.listen.len() {
         return Err("the daemon passed other sockets than it announced".into());
     }
