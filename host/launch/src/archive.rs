@@ -48,7 +48,7 @@ impl Copied {
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
     /// The tree's own word about a path.
-    #[error("`{path}`: {source}")]
+    #[error("`/{path}`: {}", in_words(*source))]
     Tree {
         /// The path.
         path: String,
@@ -66,6 +66,15 @@ pub enum CopyError {
     /// The archive cannot be read or written.
     #[error("{0}")]
     Stream(#[from] io::Error),
+}
+
+fn in_words(error: qyv_vfs::Error) -> &'static str {
+    match error {
+        qyv_vfs::Error::NOENT => "there is no such file or folder",
+        qyv_vfs::Error::NOSPC => "the app's limits leave no room for it",
+        qyv_vfs::Error::NOTDIR => "it is no folder",
+        other => other.name(),
+    }
 }
 
 fn of<T>(path: &str, result: qyv_vfs::Result<T>) -> Result<T, CopyError> {
