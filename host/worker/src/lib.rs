@@ -15,6 +15,7 @@
 
 mod arguments;
 mod control;
+mod door;
 mod executor;
 mod guest;
 mod http;

@@ -22,6 +22,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::arguments::Arguments;
+use crate::door::Doors;
 use crate::executor::Executor;
 use crate::guest::GuestHost;
 use crate::instance::{Instance, Purpose, WORKER_EXECS_MAX};
@@ -53,6 +54,7 @@ pub(crate) struct Worker {
     pub(crate) logs: LogWriter,
     pub(crate) starting: Starting,
     pub(crate) kills: Kills,
+    pub(crate) doors: Doors,
     net: Arc<Net>,
     /// The ways out of instances that run, by their apps.
     outside: Mutex<Vec<(Name, Weak<Outside>)>>,
@@ -102,6 +104,7 @@ impl Worker {
             logs: LogWriter::start().map_err(text)?,
             starting: Starting::default(),
             kills: Kills::default(),
+            doors: Doors::new(reactor.handle().clone()),
             net: Net::new(reactor.handle().clone(), SystemResolver, roots),
             outside: Mutex::default(),
             execs: Arc::new(Semaphore::new(WORKER_EXECS_MAX)),

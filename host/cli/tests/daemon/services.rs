@@ -1,10 +1,13 @@
 //! Apps that talk, through the SDK and real workers.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
 use serde_json::{Value, json};
 
 use crate::bench::Bench;
 use crate::guests::{Target, svc};
-use crate::sandbox::wait_until;
+use crate::sandbox::{PATIENCE, wait_until};
 
 const BOTH: [Target; 2] = [Target::Preview1, Target::Preview2];
 
@@ -121,4 +124,72 @@ fn apps_that_poll_without_waiting_starve_nobody() {
     let words = bench.dial("svc_echo_client", Target::Preview2, "echo", &["20", "100"], "");
     assert!(words.contains("40 messages came back"), "{words}");
     bench.ask("DELETE", "/v1/apps/spins", b"").expect(200);
+}
+
+#[test]
+fn apps_of_different_workers_talk_and_those_that_poll_are_served() {
+    let bench = Bench::new();
+    for (server, client) in BOTH.into_iter().flat_map(|server| BOTH.map(|client| (server, client))) {
+        bench.serve("echo", "echo", "lines", "isolation: process\n", server);
+        let words = bench.dial("svc_echo_client", client, "echo", &["50", "500"], "");
+        assert!(words.contains("100 messages came back"), "{words}");
+        for isolation in ["shared", "process"] {
+            let mixes = format!(
+                "type: service\nrestart: never\nisolation: {isolation}\nservices: [{{ name: mix }}]\n\
+                 permissions: {{ net: {{ connect: [\"service://echo\"] }} }}\nargs: [\"service://echo\", mix]\n"
+            );
+            let mixer = svc("svc_poll_mix", client);
+            bench.deploy_granted("mixer", &mixes, &mixer, &["service://echo"]).expect(200);
+            // It dials once: before the other one listens, which takes a new worker some time, it would be refused.
+            let knocks = "type: service\nrestart: never\ndepends_on: [mixer]\n\
+                          permissions: { net: { connect: [\"service://mix\"] } }\n\
+                          args: [\"service://mix\", \"1\", \"1\"]\n";
+            let knocker = svc("svc_hold", Target::Preview1);
+            bench.deploy_granted("knocker", knocks, &knocker, &["service://mix"]).expect(200);
+            bench.wait_for("mixer", "done");
+            let words = bench.get("/v1/apps/mixer/logs").expect(200).body;
+            assert!(words.contains("all were served"), "{words}");
+            for app in ["mixer", "knocker"] {
+                bench.ask("DELETE", &format!("/v1/apps/{app}"), b"").expect(200);
+            }
+        }
+        bench.ask("DELETE", "/v1/apps/echo", b"").expect(200);
+    }
+}
+
+#[test]
+fn replicas_share_an_address_of_the_host() {
+    let bench = Bench::new();
+    // Of this process alone: no other test or program takes it.
+    let process = std::process::id();
+    let address = format!("127.5.{}.{}:7011", process % 250 + 1, process / 250 % 250 + 1);
+    let allow = format!("listen:tcp://{address}");
+    for (isolation, target) in ["shared", "process"].into_iter().zip(BOTH) {
+        let listens = format!(
+            "type: service\nisolation: {isolation}\nlimits: {{ instances: 3 }}\n\
+             permissions: {{ net: {{ listen: ['tcp://{address}'] }} }}\nargs: ['tcp://{address}', stream, \"0\"]\n"
+        );
+        bench.deploy_granted("front", &listens, &svc("svc_echo_server", target), &[&allow]).expect(200);
+        bench.post("/v1/apps/front/scale", &json!({ "replicas": 3 })).expect(200);
+        wait_until("three listen", || bench.get("/v1/apps/front").json()["summary"]["ready"] == 3);
+        let talk = |round: u32| {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            write!(stream, "hello {round:3}").unwrap();
+            let mut came = [0; 9];
+            stream.read_exact(&mut came).unwrap();
+            assert_eq!(came, format!("hello {round:3}").as_bytes());
+            stream
+        };
+        let held: Vec<_> = (0..60).map(talk).collect();
+        wait_until("each has twenty of sixty", || bench.connections("front") == [20, 20, 20]);
+        // Two of them share what comes from now on, and what the third had ends with it.
+        bench.post("/v1/apps/front/scale", &json!({ "replicas": 2 })).expect(200);
+        wait_until("two are left", || bench.connections("front") == [20, 20]);
+        let more: Vec<_> = (60..80).map(talk).collect();
+        wait_until("each has ten more", || bench.connections("front") == [30, 30]);
+        drop((held, more));
+        bench.ask("DELETE", "/v1/apps/front", b"").expect(200);
+        wait_until("nothing is left", || bench.get("/v1/apps/front").status == 404);
+    }
 }

@@ -46,7 +46,11 @@ impl Overseer {
         let revision = self.revision(instance)?;
         let granted = self.granted(&revision).map_err(|fault| fault.message)?;
         let (purpose, walls) = self.purpose(instance, &revision, &granted);
-        let worker = match self.workers.choose(&purpose) {
+        // Instances that share an address of the host.
+        let listens = !revision.app.permissions.net.listen.is_empty();
+        let siblings = self.runs.values().filter(|run| listens && run.instance.app == instance.app);
+        let siblings = siblings.map(|run| run.worker.as_str()).collect();
+        let worker = match self.workers.choose(&purpose, &siblings) {
             Some(name) => name.to_owned(),
             None => self.start_worker(&purpose, &walls)?,
         };

@@ -79,14 +79,18 @@ pub(crate) struct Worker {
 pub(crate) struct Table(pub(crate) BTreeMap<String, Worker>);
 
 impl Table {
-    /// The worker that takes one more instance for `purpose`; `None` when a new one must be started.
-    pub(crate) fn choose(&self, purpose: &Purpose) -> Option<&str> {
+    /// The worker that takes one more instance for `purpose`, one that has `siblings` if there is one; `None` when a new one
+    /// must be started.
+    pub(crate) fn choose(&self, purpose: &Purpose, siblings: &BTreeSet<&str>) -> Option<&str> {
         let fits = |worker: &Worker| {
             !worker.draining && worker.about.purpose == *purpose && worker.instances.len() < INSTANCES_MAX
         };
-        // The fullest first, so that the others become idle and end.
         let fitting = self.0.iter().filter(|(_, worker)| fits(worker));
-        fitting.max_by_key(|(_, worker)| worker.instances.len()).map(|(name, _)| name.as_str())
+        // Replicas take turns at an address where they are in one process. Then the fullest first, so that the others become
+        // idle and end.
+        let order =
+            |(name, worker): &(&String, &Worker)| (siblings.contains(name.as_str()), worker.instances.len());
+        fitting.max_by_key(order).map(|(name, _)| name.as_str())
     }
 
     /// Takes an instance out of its worker.
@@ -146,14 +150,18 @@ mod tests {
             others.push(other);
             table.0.insert(name.to_owned(), worker);
         }
-        assert_eq!(table.choose(&shared(1)), Some("more"));
-        assert_eq!(table.choose(&own), Some("own"));
-        assert_eq!(table.choose(&shared(3)), None);
-        assert_eq!(table.choose(&Purpose::Shared { stack: 1, outside: true }), None);
+        let alone = BTreeSet::new();
+        assert_eq!(table.choose(&shared(1), &alone), Some("more"));
+        assert_eq!(table.choose(&own, &alone), Some("own"));
+        assert_eq!(table.choose(&shared(3), &alone), None);
+        assert_eq!(table.choose(&Purpose::Shared { stack: 1, outside: true }, &alone), None);
+        // Where its siblings are, unless there is no room.
+        assert_eq!(table.choose(&shared(1), &BTreeSet::from(["full", "little", "own"])), Some("little"));
+        assert_eq!(table.choose(&shared(1), &BTreeSet::from(["full", "own"])), Some("more"));
         let next = Purpose::Own { app: "a".parse().unwrap(), revision: 2, stack: 1, outside: false };
-        assert_eq!(table.choose(&next), None);
+        assert_eq!(table.choose(&next, &alone), None);
         table.0.get_mut("more").unwrap().draining = true;
-        assert_eq!(table.choose(&shared(1)), Some("little"));
+        assert_eq!(table.choose(&shared(1), &alone), Some("little"));
 
         let now = Instant::now();
         table.forget(2000, now);

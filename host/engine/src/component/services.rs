@@ -104,9 +104,8 @@ impl Services {
     ) -> Self {
         let host: Line = host;
         let offer = |(name, listener): (String, Listener)| {
-            let (service, port) = service_and_port(&name);
-            let service = service.map(Into::into);
-            Offer { service, port, listener: Some(Port { host: host.clone(), listener }) }
+            let (place, port) = place_and_port(&name);
+            Offer { place, port, listener: Some(Port { host: host.clone(), listener }) }
         };
         let offers = listeners.into_iter().map(offer).collect();
         Self { host, offers, names: Names::default(), memory, descriptors: Budget::unlimited() }
@@ -134,16 +133,21 @@ impl Services {
 
     /// Whether the component offers a service of this name.
     pub(super) fn offers(&self, name: &str) -> bool {
-        self.offers.iter().any(|offer| offer.service.as_deref() == Some(name))
+        self.offers.iter().any(|offer| offer.is_service(name))
     }
 
-    /// The listener at a port, of one service or of any; the first when there are several.
+    /// The listener at an address: that of a service's name, one of `net.listen` as it was granted, or any by its port at the
+    /// unspecified or the loopback address; the first when there are several.
     ///
     /// # Errors
     ///
     /// `access-denied` when nothing is offered there, `address-in-use` when it was bound before.
-    pub(super) fn listen(&mut self, service: Option<&str>, port: u16) -> Result<Port, ErrorCode> {
-        let named = |offer: &Offer| service.is_none() || offer.service.as_deref() == service;
+    pub(super) fn listen(&mut self, at: SocketAddr) -> Result<Port, ErrorCode> {
+        let (address, port, service) = (at.ip(), at.port(), self.names.name(at.ip()));
+        let named = |offer: &Offer| match service {
+            Some(name) => offer.is_service(name),
+            None => is_own(address) || matches!(offer.place, Place::Host(granted) if granted == address),
+        };
         let exact = |offer: &Offer| named(offer) && offer.port.unwrap_or(DEFAULT_PORT) == port;
         let mut found = self.offers.iter().any(exact);
         if let Some(port) = self.offers.iter_mut().filter(|offer| exact(offer)).find_map(Offer::take) {
@@ -200,27 +204,38 @@ pub(super) const DEFAULT_PORT: u16 = 1;
 
 /// A listener that the component was given.
 struct Offer {
-    /// `None` for an address of `net.listen`.
-    service: Option<Box<str>>,
+    place: Place,
     port: Option<u16>,
     /// Until it is bound.
     listener: Option<Port>,
 }
 
+/// Where a listener is found.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    Service(Box<str>),
+    /// An address of `net.listen`.
+    Host(IpAddr),
+}
+
 impl Offer {
+    fn is_service(&self, name: &str) -> bool {
+        matches!(&self.place, Place::Service(service) if **service == *name)
+    }
+
     fn take(&mut self) -> Option<Port> {
         self.listener.take()
     }
 }
 
 /// `logger`, `logger/9000` or `tcp://127.0.0.1:8080`.
-fn service_and_port(name: &str) -> (Option<&str>, Option<u16>) {
-    if name.contains("://") {
-        return (None, name.rsplit_once(':').and_then(|(_, port)| port.parse().ok()));
+fn place_and_port(name: &str) -> (Place, Option<u16>) {
+    if let Some(address) = name.strip_prefix("tcp://").and_then(|text| text.parse::<SocketAddr>().ok()) {
+        return (Place::Host(address.ip()), Some(address.port()));
     }
     match name.split_once('/') {
-        Some((service, port)) => (Some(service), port.parse().ok()),
-        None => (Some(name), None),
+        Some((service, port)) => (Place::Service(service.into()), port.parse().ok()),
+        None => (Place::Service(name.into()), None),
     }
 }
 
@@ -244,7 +259,7 @@ impl Drop for Port {
 }
 
 /// Whether an address means all of this component's own: the unspecified one and loopback.
-pub(super) fn is_own(address: IpAddr) -> bool {
+fn is_own(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_unspecified() || v4 == std::net::Ipv4Addr::LOCALHOST,
         IpAddr::V6(v6) => v6.is_unspecified() || v6.is_loopback(),
@@ -257,12 +272,14 @@ mod tests {
 
     #[test]
     fn names_of_listeners() {
-        assert_eq!(service_and_port("web"), (Some("web"), None));
-        assert_eq!(service_and_port("db/9000"), (Some("db"), Some(9000)));
-        assert_eq!(service_and_port("tcp://127.0.0.1:8080"), (None, Some(8080)));
-        assert_eq!(service_and_port("tcp://[::1]:80"), (None, Some(80)));
+        let service = |name: &str| Place::Service(name.into());
+        let host = |address: &str| Place::Host(address.parse().unwrap());
+        assert_eq!(place_and_port("web"), (service("web"), None));
+        assert_eq!(place_and_port("db/9000"), (service("db"), Some(9000)));
+        assert_eq!(place_and_port("tcp://127.0.0.1:8080"), (host("127.0.0.1"), Some(8080)));
+        assert_eq!(place_and_port("tcp://[::1]:80"), (host("::1"), Some(80)));
         for odd in ["db/", "db/70000", "db/x/1"] {
-            assert_eq!(service_and_port(odd), (Some("db"), None));
+            assert_eq!(place_and_port(odd), (service("db"), None));
         }
     }
 }

@@ -18,7 +18,7 @@ use super::connection::{Connection, Incoming, Outgoing};
 use super::names::{OWN_PORT, caller, own_end};
 use super::network::{Network, NetworkView, SERVICE_SUFFIX, SocketResult, family};
 use super::options::{Options, not_zero, socket_options};
-use super::services::{Port, is_own};
+use super::services::Port;
 
 /// A socket.
 #[expect(unreachable_pub, reason = "re-exported by the generated bindings")]
@@ -167,8 +167,8 @@ impl tcp::Host for NetworkView<'_> {}
 impl tcp::HostTcpSocket for NetworkView<'_> {
     socket_options!(TcpSocket, hop_limit, set_hop_limit);
 
-    /// Binds to a listener that the component was given: by its port at the unspecified or the loopback address, or at
-    /// the address of the service's own name.
+    /// Binds to a listener that the component was given: by its port at the unspecified or the loopback address, at the
+    /// address of the service's own name, or at that of `net.listen`.
     fn start_bind(
         &mut self,
         socket: Socket,
@@ -178,11 +178,7 @@ impl tcp::HostTcpSocket for NetworkView<'_> {
         self.table.get(&network)?;
         let local = SocketAddr::from(address);
         self.unbound(&socket, local)?;
-        let found = self.services.as_mut().and_then(|services| {
-            let name = services.names.name(local.ip()).map(ToOwned::to_owned);
-            (name.is_some() || is_own(local.ip())).then(|| services.listen(name.as_deref(), local.port()))
-        });
-        match found {
+        match self.services.as_mut().map(|services| services.listen(local)) {
             None | Some(Err(ErrorCode::AccessDenied)) => self.refuse_listen("tcp", local),
             Some(port) => {
                 self.table.get_mut(&socket)?.state = State::Bound { finished: false, port: port?, local };

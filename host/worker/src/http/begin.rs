@@ -9,15 +9,14 @@ use qyv_spec::app::REQUESTS_DEFAULT;
 use qyv_vfs::Budget;
 use qyvol_engine::shared::SharedHandler;
 use qyvol_protocol::worker::Start;
-use tokio::net::TcpListener;
-use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::gate::Gate;
 use super::given::Given;
 use super::life::{Denied, Life};
 use super::limits::{CONNECTIONS_MAX, PATIENCE, WAITING_EACH};
 use super::{Server, Tasks};
+use crate::door::Room;
 use crate::executor::Meter;
 use crate::guest::GuestHost;
 use crate::instance::{Instance, files, log, outbound, share};
@@ -47,11 +46,6 @@ pub(crate) fn begin(
             service.name
         ));
     }
-    let listeners = start.listen.iter().zip(sockets).map(|(address, socket)| {
-        listener(socket, worker.reactor.handle())
-            .map_err(|error| format!("cannot listen on `{address}`: {error}"))
-    });
-    let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
     let opened = worker.bundle(&start.bundle)?;
     let app = &start.instance.app;
     let (memory, meter, log) =
@@ -75,6 +69,13 @@ pub(crate) fn begin(
     };
     // What no request could be given is told now.
     given.start()?;
+    let connections = Room::new(CONNECTIONS_MAX);
+    // From here on it has its turn.
+    let takers = start.listen.iter().zip(sockets).map(|(address, socket)| {
+        let taker = worker.doors.open(app, address, socket, &connections);
+        taker.map_err(|error| format!("cannot listen on `{address}`: {error}"))
+    });
+    let takers = takers.collect::<Result<Vec<_>, _>>()?;
     let group = worker
         .executor
         .add_group(app.as_str(), share(start))
@@ -89,8 +90,7 @@ pub(crate) fn begin(
         patience: PATIENCE,
         wall: start.limits.wall_ms.map(Duration::from_millis),
         cpu_time: start.limits.cpu_time_ms.map(Duration::from_millis),
-        connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-        listening: listeners.len(),
+        connections,
         draining: watch::Sender::new(false),
         group,
         meter: Arc::clone(&meter),
@@ -110,15 +110,8 @@ pub(crate) fn begin(
     }
     let life = Arc::new(Life::new(Arc::clone(worker), Arc::clone(&instance), denied));
     let _ = server.life.set(Arc::downgrade(&life));
-    for listener in listeners {
-        server.spawn(Arc::clone(&server).accept(listener));
+    for taker in takers {
+        server.spawn(Arc::clone(&server).accept(taker));
     }
     Ok(instance)
-}
-
-fn listener(socket: OwnedFd, reactor: &Handle) -> std::io::Result<TcpListener> {
-    let socket = std::net::TcpListener::from(socket);
-    socket.set_nonblocking(true)?;
-    let _entered = reactor.enter();
-    TcpListener::from_std(socket)
 }

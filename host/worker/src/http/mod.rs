@@ -27,22 +27,20 @@ use qyv_sched::GroupId;
 use qyv_vfs::Budget;
 use qyvol_engine::shared::SharedHandler;
 use qyvol_logs::LogStream;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot, watch as changes};
+use tokio::net::TcpStream;
+use tokio::sync::{oneshot, watch as changes};
 
 use self::body::RequestBody;
 use self::gate::Gate;
 use self::given::Given;
 use self::life::{Denied, Life};
-use self::limits::{CONNECTION_BYTES, CONNECTIONS_MAX, Patience};
+use self::limits::{CONNECTION_BYTES, Patience};
+use crate::door::{Room, Taken, Taker};
 use crate::executor::{Meter, Task};
 use crate::guest::GuestHost;
 use crate::worker::{Opened, Worker};
 
 pub(crate) use begin::begin;
-
-/// How long to wait when the process cannot take a connection that is there.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// One instance of an app, as far as it answers requests.
 pub(crate) struct Server {
@@ -55,9 +53,7 @@ pub(crate) struct Server {
     wall: Option<Duration>,
     /// The processor time of one request.
     cpu_time: Option<Duration>,
-    connections: Arc<Semaphore>,
-    /// How many sockets it listens to.
-    listening: usize,
+    connections: Arc<Room>,
     draining: changes::Sender<bool>,
     group: GroupId,
     meter: Arc<Meter>,
@@ -89,9 +85,7 @@ impl Server {
 
     /// How many connections are open.
     pub(crate) fn open_connections(&self) -> u32 {
-        // Each socket that is listened to holds room for the next.
-        let taken = CONNECTIONS_MAX.saturating_sub(self.connections.available_permits());
-        u32::try_from(taken.saturating_sub(self.listening)).unwrap_or(u32::MAX)
+        u32::try_from(self.connections.occupied()).unwrap_or(u32::MAX)
     }
 
     /// Takes no more connections; those that are there end with the request that they are at, or soon.
@@ -164,26 +158,24 @@ impl Server {
         }
     }
 
-    /// Takes connections from a listening socket until the instance drains.
-    async fn accept(self: Arc<Self>, listener: TcpListener) {
+    /// Takes what comes to an address until the instance drains, and then what nobody else would take.
+    async fn accept(self: Arc<Self>, taker: Taker) {
         let mut draining = self.draining.subscribe();
-        loop {
-            let room = Arc::clone(&self.connections).acquire_owned();
-            let Some(Ok(room)) = unless(&mut draining, room).await else { return };
-            match unless(&mut draining, listener.accept()).await {
-                Some(Ok((stream, _))) => {
-                    // An app without memory for a connection hangs up.
-                    let Some(charge) = self.memory.charge(CONNECTION_BYTES) else { continue };
-                    let server = Arc::clone(&self);
-                    self.spawn(async move {
-                        server.converse(stream).await;
-                        drop((room, charge));
-                    });
-                }
-                Some(Err(_)) => tokio::time::sleep(PAUSE).await,
-                None => return,
-            }
+        while let Some(taken) = unless(&mut draining, taker.next()).await {
+            self.take(taken);
         }
+        taker.close().into_iter().for_each(|taken| self.take(taken));
+    }
+
+    fn take(self: &Arc<Self>, taken: Taken) {
+        // An app without memory for a connection hangs up.
+        let Some(charge) = self.memory.charge(CONNECTION_BYTES) else { return };
+        let server = Arc::clone(self);
+        self.spawn(async move {
+            let Taken { stream, occupied } = taken;
+            server.converse(stream).await;
+            drop((occupied, charge));
+        });
     }
 
     /// Answers what comes on one connection.

@@ -22,7 +22,7 @@ use qyvol_protocol::worker::Start;
 use crate::executor::Meter;
 use crate::guest::{GuestHost, Listening};
 use crate::stdio::Stdio;
-use crate::tcp::Accepting;
+use crate::tcp::{Accepting, backlog};
 use crate::worker::{Opened, Worker};
 
 /// What all programs of an instance share: its own, and those beside it.
@@ -151,8 +151,11 @@ pub(super) fn listen(
         listening.push((listener_name(service), Listening::Service(*listener)));
     }
     for (address, socket) in start.listen.iter().zip(sockets) {
-        let accepting = Accepting::start(socket, memory, worker.reactor.handle())
+        let taker = worker
+            .doors
+            .open(&start.instance.app, address, socket, &backlog())
             .map_err(|error| format!("cannot listen on `{address}`: {error}"))?;
+        let accepting = Accepting::new(taker, memory, worker.reactor.handle());
         listening.push((address.clone(), Listening::Tcp(accepting)));
     }
     Ok((listeners, listening))

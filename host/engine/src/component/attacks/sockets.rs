@@ -40,13 +40,13 @@ struct Bench {
 }
 
 impl Bench {
-    /// May dial `db`, and `gone`, which does not exist; offers `web`, `db/5`, `db/6` and an address.
+    /// May dial `db`, and `gone`, which does not exist; offers `web`, `own/5`, `own/6` and two addresses.
     fn new() -> Self {
         let host = FakeHost::default();
         host.state().services = vec![("db", Ok(())), ("gone", Err(Error::NOENT))];
         let lent = Lent::new(host.clone());
         let memory = Budget::new(10 * CONNECTION_BYTES);
-        let listeners = ["web", "own/5", "own/6", "tcp://127.0.0.1:80"];
+        let listeners = ["web", "own/5", "own/6", "tcp://127.0.0.1:80", "tcp://10.0.0.2:82"];
         let listeners = listeners.into_iter().map(str::to_owned).zip((0..).map(Listener)).collect();
         let config = ComponentConfig {
             args: vec![],
@@ -265,11 +265,23 @@ fn what_is_offered_is_bound_once() {
         HostTcpSocket::drop(&mut bench.net(), socket).unwrap();
         code
     };
-    for address in ["127.0.0.1:0", "0.0.0.0:81", "10.0.0.1:80", "127.0.0.2:80", "127.128.0.1:80"] {
+    for address in [
+        "127.0.0.1:0",
+        "0.0.0.0:81",
+        "10.0.0.1:80",
+        "10.0.0.2:80",
+        "10.0.0.1:82",
+        "127.0.0.2:80",
+        "127.128.0.1:80",
+    ] {
         assert_eq!(refused(&mut bench, address), ErrorCode::AccessDenied, "{address}");
         assert_eq!(bench.state.denials().last().unwrap().right, Right::Listen);
     }
     assert_eq!(refused(&mut bench, &format!("{own}:80")), ErrorCode::AccessDenied, "not its own");
+    // Where it was granted to listen, as it is written there.
+    let granted = bench.socket();
+    bench.bind(&granted, "10.0.0.2:82").unwrap();
+    assert_eq!(refused(&mut bench, "0.0.0.0:82"), ErrorCode::AddressInUse);
     let socket = bench.socket();
     assert_eq!(code(bench.net().accept(lend(&socket))), ErrorCode::InvalidState, "not bound");
     assert_eq!(code(bench.net().start_listen(lend(&socket))), ErrorCode::InvalidState);
