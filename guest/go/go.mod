@@ -1,0 +1,3 @@
+module qyvol/guest
+
+go 1.24
