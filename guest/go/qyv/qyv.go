@@ -25,6 +25,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 	"unicode/utf8"
 )
@@ -78,17 +79,30 @@ func DialAs(address string, framing Framing) (*Conn, error) {
 	if port != 0 {
 		path += "/" + strconv.Itoa(port)
 	}
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	// Not os.OpenFile: net.FileConn panics at what it gives (Go 1.26).
+	fd, err := syscall.Open(path, syscall.O_RDWR, 0)
 	if err != nil {
 		return nil, failed(address, err)
 	}
+	file, err := shared(fd, address)
+	if err != nil {
+		return nil, failed(address, err)
+	}
+	defer file.Close()
 	conn, err := net.FileConn(file)
-	// The connection has its own hold of the descriptor.
-	err = errors.Join(err, file.Close())
 	if err != nil {
 		return nil, failed(address, err)
 	}
 	return newConn(address, framing, conn), nil
+}
+
+// shared makes a file of a descriptor such that what waits for it lets other goroutines go on. What is made of the file has
+// its own hold of the descriptor.
+func shared(fd int, name string) (*os.File, error) {
+	if err := syscall.SetNonblock(fd, true); err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 func newConn(address string, framing Framing, conn net.Conn) *Conn {
@@ -178,7 +192,11 @@ func Listen(name string, framing Framing) (*Listener, error) {
 	if !ok {
 		return nil, failed(name, ErrNotOffered)
 	}
-	file := os.NewFile(fd, name)
+	file, err := shared(fd, name)
+	if err != nil {
+		return nil, failed(name, err)
+	}
+	defer file.Close()
 	listener, err := net.FileListener(file)
 	if err != nil {
 		return nil, failed(name, err)
@@ -226,13 +244,13 @@ func parse(text string) (name string, port int, err error) {
 
 // listenerOf finds the descriptor of a name in two lists with commas: the first that is called so, or the first port of a
 // service that is.
-func listenerOf(name, fds, names string) (uintptr, bool) {
+func listenerOf(name, fds, names string) (int, bool) {
 	numbers := strings.Split(fds, ",")
-	find := func(called func(listed string) bool) (uintptr, bool) {
+	find := func(called func(listed string) bool) (int, bool) {
 		for i, listed := range strings.Split(names, ",") {
 			if i < len(numbers) && called(listed) {
 				fd, err := strconv.ParseUint(numbers[i], 10, 31)
-				return uintptr(fd), err == nil
+				return int(fd), err == nil
 			}
 		}
 		return 0, false

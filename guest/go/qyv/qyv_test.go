@@ -146,7 +146,7 @@ func TestAddresses(t *testing.T) {
 
 func TestListeners(t *testing.T) {
 	const fds, names = "5,6,7,8", "db/1,db/2,web,tcp://127.0.0.1:80"
-	for name, want := range map[string]uintptr{"db": 5, "db/2": 6, "web": 7, "tcp://127.0.0.1:80": 8} {
+	for name, want := range map[string]int{"db": 5, "db/2": 6, "web": 7, "tcp://127.0.0.1:80": 8} {
 		if fd, ok := listenerOf(name, fds, names); !ok || fd != want {
 			t.Error(name, fd, ok)
 		}
