@@ -171,6 +171,10 @@ fn tests() -> Result<Outcome> {
     let qyvol = target_folder().join("debug/qyvol");
     let test = format!("test --locked --quiet --workspace {PORTABLE} --no-fail-fast");
     start(cargo(&test).env("QYVOL_BIN", &qyvol))?;
+    // All packages are selected, so that no dependency gets other features: one crate is compiled again.
+    start(&mut cargo(&format!(
+        "test --locked --quiet --workspace {PORTABLE} --features qyvold/otel --test otel"
+    )))?;
     for folder in [SDK, EXAMPLE] {
         start(&mut native(folder, "test --locked --quiet"))?;
     }

@@ -62,7 +62,15 @@ fn serve(options: Options) -> Result<(), String> {
     let about_remote = remote.as_ref().map(|bound| bound.about.clone());
 
     let (inbox, messages) = sync_channel(INBOX_MESSAGES);
-    let handle = Handle { inbox, events: broadcast::channel(EVENTS_BEHIND).0, peers: Arc::default() };
+    #[cfg(feature = "otel")]
+    let (telemetry, exporter) = crate::otel::Telemetry::of_environment().unzip();
+    let handle = Handle {
+        inbox,
+        events: broadcast::channel(EVENTS_BEHIND).0,
+        peers: Arc::default(),
+        #[cfg(feature = "otel")]
+        telemetry,
+    };
     let opened = Opened {
         options: Arc::new(options),
         store,
@@ -72,6 +80,10 @@ fn serve(options: Options) -> Result<(), String> {
     };
     watch_signals(handle.inbox.clone())?;
     let overseer = Overseer::open(&opened, handle.clone()).map_err(|fault| fault.to_string())?;
+    #[cfg(feature = "otel")]
+    if let Some(exporter) = exporter {
+        exporter.start(handle.clone())?;
+    }
     let followed = follow::start(Arc::clone(&opened.options), handle.clone())?;
     let api = api::serve(bound, opened.clone(), handle, followed, remote)?;
     eprintln!("qyvold: ready at `{}` (process {})", socket.display(), std::process::id());

@@ -22,6 +22,9 @@ mod follow;
 mod host;
 mod listen;
 mod options;
+#[cfg(any(feature = "otel", test))]
+#[cfg_attr(not(feature = "otel"), allow(dead_code, unused_imports, reason = "only its tests use it"))]
+mod otel;
 mod overseer;
 mod prepare;
 pub mod remote;

@@ -7,7 +7,7 @@ mod files;
 mod input;
 mod logs;
 mod manifests;
-mod metrics;
+pub(crate) mod metrics;
 mod openapi;
 mod rest;
 mod sessions;
@@ -111,7 +111,13 @@ pub(crate) fn serve(
 fn router(context: Context) -> Router {
     let mut router = Router::new();
     for route in table::routes() {
-        router = router.route(route.path, (route.handler)());
+        let handler = (route.handler)();
+        #[cfg(feature = "otel")]
+        let handler = match context.handle.telemetry.clone() {
+            Some(telemetry) => crate::otel::traced(telemetry, route.path, handler),
+            None => handler,
+        };
+        router = router.route(route.path, handler);
     }
     router
         .fallback(|uri: http::Uri| async move {

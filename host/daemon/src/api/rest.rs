@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::{Context, blocking, input};
 use crate::fault::{Fault, Kind};
-use crate::overseer::{Message, Overseer};
+use crate::overseer::{Handle, Message, Overseer};
 
 /// How long workers may take to say what was used.
 const USAGE: Duration = Duration::from_secs(1);
@@ -25,14 +25,14 @@ pub(crate) async fn info(State(context): State<Context>) -> Result<Json<Info>, F
 }
 
 pub(crate) async fn usage(State(context): State<Context>) -> Result<Json<Vec<UsageRow>>, Fault> {
-    used(&context).await.map(Json)
+    used(&context.handle).await.map(Json)
 }
 
 /// What instances have used: of a worker that does not answer, what it last said.
-pub(crate) async fn used(context: &Context) -> Result<Vec<UsageRow>, Fault> {
-    let answered = context.handle.ask(Overseer::ask_usage).await?;
+pub(crate) async fn used(handle: &Handle) -> Result<Vec<UsageRow>, Fault> {
+    let answered = handle.ask(Overseer::ask_usage).await?;
     let _ = tokio::time::timeout(USAGE, answered).await;
-    context.handle.ask(|overseer| overseer.usage_rows()).await
+    handle.ask(|overseer| overseer.usage_rows()).await
 }
 
 pub(crate) async fn net(State(context): State<Context>) -> Result<Json<Vec<NetService>>, Fault> {

@@ -131,6 +131,10 @@ impl Overseer {
                     admissions.into_iter().zip(numbers)
                 {
                     if deployed.changed {
+                        #[cfg(feature = "otel")]
+                        if let Some(telemetry) = &overseer.handle.telemetry {
+                            telemetry.deployed(&name, deployed.revision);
+                        }
                         let message =
                             format!("revision {} ({}) is deployed", deployed.revision, record.version);
                         overseer.tell_of_app("deployed", &name, message);

@@ -87,6 +87,8 @@ pub(crate) struct Handle {
     pub(crate) inbox: SyncSender<Message>,
     pub(crate) events: broadcast::Sender<Arc<Event>>,
     pub(crate) peers: Arc<WorkerProcesses>,
+    #[cfg(feature = "otel")]
+    pub(crate) telemetry: Option<crate::otel::Telemetry>,
 }
 
 impl Handle {
@@ -223,6 +225,10 @@ impl Overseer {
         loop {
             let now = self.now();
             while let Some(event) = self.happened.pop_front() {
+                #[cfg(feature = "otel")]
+                if let Some(telemetry) = &self.handle.telemetry {
+                    telemetry.happens(&event);
+                }
                 self.supervisor.handle(event, now, &mut out);
             }
             if out.is_empty() && self.news.is_empty() && self.unsaved.is_empty() {
@@ -353,6 +359,10 @@ impl Overseer {
     }
 
     fn perform(&mut self, action: Action) {
+        #[cfg(feature = "otel")]
+        if let Some(telemetry) = &self.handle.telemetry {
+            telemetry.acts(&action);
+        }
         match action {
             Action::Save(name) => self.forget_removed(&name),
             Action::Announce(name, change) => self.announced(&name, &change),

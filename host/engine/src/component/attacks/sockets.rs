@@ -520,7 +520,7 @@ fn who_exits_closes_everything_and_who_dies_nothing() {
         let Bench { mut state, host, lent, memory, .. } = bench;
         if exits {
             state.close_all();
-            assert_eq!((host.held(), host.state().closed.len(), memory.used()), (0, 4, 0));
+            assert_eq!((host.held(), host.state().closed.len(), memory.used()), (0, 5, 0));
         }
         lent.leave(state.denials());
         drop(state);
