@@ -164,6 +164,13 @@ const RULES: &[Rule] = &[
         ours: &["qyv-wasi"],
         theirs: Theirs::AllBut(ENGINES),
     },
+    // The real host it sees as a program; the hosts that are wrong on purpose it makes of the same parts.
+    Rule {
+        name: "polyglot",
+        folder: "tests/polyglot",
+        ours: &["qyv-vfs", "qyv-wasi", "qyvol-engine"],
+        theirs: Theirs::AllBut(ENGINES),
+    },
     Rule { name: "xtask", folder: "xtask", ours: &[], theirs: Theirs::AllBut(ENGINES) },
 ];
 

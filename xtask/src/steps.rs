@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 
-use crate::shell::{cargo, is_ci, program, root, run as start, target_folder};
+use crate::shell::{cargo, is_ci, program, root, run as start, shown, target_folder};
 use crate::{aarch64, demo, deny, fuzz, house, links, setup};
 
 /// What became of a step.
@@ -22,7 +22,7 @@ struct Step {
     run: fn() -> Result<Outcome>,
 }
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     Step { name: "setup", what: "install what is missing", run: || passed(setup::all()) },
     Step { name: "format", what: "`rustfmt` has nothing to change", run: format },
     Step { name: "house", what: "crates depend on what they may know", run: || passed(house::check()) },
@@ -30,6 +30,11 @@ const STEPS: [Step; 13] = [
     Step { name: "clippy", what: "no warnings, in tests and guests too", run: clippy },
     Step { name: "core", what: "`core/*` builds for bare metal and for WebAssembly", run: core },
     Step { name: "tests", what: "all tests; guests on diskfs, memfs, overlay and Node", run: tests },
+    Step {
+        name: "polyglot",
+        what: "every language keeps its contract, and no wrong host does",
+        run: polyglot,
+    },
     Step { name: "demo", what: "`cargo xtask demo` runs to its end", run: || passed(demo::run()) },
     Step { name: "docs", what: "`rustdoc` has no warnings", run: docs },
     Step { name: "deny", what: "licences and sources of dependencies", run: || passed(deny::check()) },
@@ -47,7 +52,7 @@ const SDK: &str = "guest/rust";
 /// Apps that are built with it.
 const EXAMPLE: &str = "examples/logger";
 /// Workspaces beside the main one, and the target that each is built for.
-const OTHER_WORKSPACES: [(&str, &str); 10] = [
+const OTHER_WORKSPACES: [(&str, &str); 11] = [
     (SDK, "wasm32-wasip1"),
     (SDK, "wasm32-wasip2"),
     ("tests/guests", "wasm32-wasip1"),
@@ -58,6 +63,7 @@ const OTHER_WORKSPACES: [(&str, &str); 10] = [
     (EXAMPLE, "wasm32-wasip1"),
     ("examples/hello-http", "wasm32-wasip2"),
     ("xtask/bench-guests", "wasm32-wasip1"),
+    ("tests/polyglot/apps/rust", "wasm32-wasip1"),
 ];
 
 /// Prints the steps.
@@ -183,6 +189,23 @@ fn tests() -> Result<Outcome> {
         return Ok(Outcome::LeftOut(format!("the `node` backend, because {missing}")));
     }
     Ok(Outcome::Passed)
+}
+
+/// The exit code of `polyglot` when a language was left out, and nothing failed.
+const LEFT_OUT: i32 = 3;
+
+fn polyglot() -> Result<Outcome> {
+    // As `tests` does, so that nothing is compiled twice.
+    start(&mut cargo(&format!("build --locked --quiet --workspace {PORTABLE} --all-targets")))?;
+    let debug = target_folder().join("debug");
+    let mut command = program(&debug.join("polyglot").to_string_lossy(), "run --mutants --bundle rust");
+    command.env("QYVOL_BIN", debug.join("qyvol"));
+    println!("$ {}", shown(&command));
+    match command.status()?.code() {
+        Some(0) => Ok(Outcome::Passed),
+        Some(LEFT_OUT) => Ok(Outcome::LeftOut("languages whose toolchains are missing".into())),
+        _ => bail!("a contract app or a mutant did not do what it should"),
+    }
 }
 
 fn docs() -> Result<Outcome> {

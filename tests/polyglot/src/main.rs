@@ -1,0 +1,164 @@
+//! `polyglot`: builds the contract apps, runs the checks and the mutants, and says what passed.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::{Parser, Subcommand};
+use polyglot::{
+    App, Built, Check, Daemon, Host, Inside, Language, Passed, Qyvol, Real, Verdict, all_languages, build,
+    run_checks, run_mutants,
+};
+
+/// The exit code when a language was left out because its toolchain is not there, and nothing failed.
+const LEFT_OUT: u8 = 3;
+
+#[derive(Parser)]
+#[command(about = "Run the contract apps of all languages and judge what they do")]
+struct Options {
+    #[command(subcommand)]
+    command: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Build the apps and run the checks; exit code 1 when one failed, 3 when a language was left out
+    Run(Run),
+}
+
+#[derive(clap::Args)]
+struct Run {
+    /// Only this language; may be repeated
+    #[arg(long = "language", value_name = "NAME")]
+    languages: Vec<String>,
+    /// Only this check; may be repeated
+    #[arg(long = "check", value_name = "NAME", value_parser = check)]
+    checks: Vec<Check>,
+    /// Run all mutant hosts too, and the host that they are made of
+    #[arg(long)]
+    mutants: bool,
+    /// Run the app of this language as a bundle too; may be repeated
+    #[arg(long = "bundle", value_name = "NAME")]
+    bundles: Vec<String>,
+    /// The number that decides all seeds and nonces; a failure names it
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Use this `qyvol` rather than the one that `QYVOL_BIN` names
+    #[arg(long, value_name = "FILE")]
+    qyvol: Option<PathBuf>,
+}
+
+fn check(name: &str) -> Result<Check, String> {
+    let names = || Check::ALL.map(Check::name).join("`, `");
+    Check::by_name(name).ok_or_else(|| format!("the checks are `{}`", names()))
+}
+
+fn main() -> ExitCode {
+    let What::Run(options) = Options::parse().command;
+    run_all(&options).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run_all(options: &Run) -> Result<ExitCode> {
+    let qyvol = Qyvol::find(options.qyvol.clone())?;
+    let languages = chosen(&options.languages)?;
+    let checks = if options.checks.is_empty() { Check::ALL.to_vec() } else { options.checks.clone() };
+    let number = options.seed.unwrap_or_else(|| {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs() ^ since.as_nanos() as u64)
+    });
+    let mut daemon = None;
+    let (mut failed, mut left_out) = (0, 0);
+    for language in &languages {
+        let app =
+            match build(language, &qyvol).with_context(|| format!("build the app in {}", language.title))? {
+                Built::Ready(app) => app,
+                Built::Absent(why) => {
+                    println!("{}: left out: {why}", language.name);
+                    left_out += 1;
+                    continue;
+                }
+            };
+        if daemon.is_none() && checks.iter().any(|check| check.needs_services()) {
+            daemon = Some(Daemon::start(&qyvol)?);
+        }
+        let begin = Instant::now();
+        failed += run(options, &qyvol, daemon.as_ref(), &app, &checks, number)?;
+        println!("{}: {:.1} s", language.name, begin.elapsed().as_secs_f64());
+    }
+    drop(daemon);
+    if failed > 0 {
+        println!("{failed} failed; the same again: --seed {number}");
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::from(if left_out > 0 { LEFT_OUT } else { 0 }))
+}
+
+fn chosen(names: &[String]) -> Result<Vec<Language>> {
+    let mut languages = all_languages()?;
+    for name in names {
+        ensure!(
+            languages.iter().any(|language| language.name == *name),
+            "`{name}` is not in `languages.toml`"
+        );
+    }
+    languages.retain(|language| names.is_empty() || names.contains(&language.name));
+    Ok(languages)
+}
+
+/// Runs what was asked for with one app; how much failed.
+fn run(
+    options: &Run,
+    qyvol: &Qyvol,
+    daemon: Option<&Daemon<'_>>,
+    app: &App,
+    checks: &[Check],
+    number: u64,
+) -> Result<usize> {
+    let language = &app.language;
+    let real = Real::new(qyvol, app, daemon);
+    real.warm()?;
+    let mut failed = show(language, "qyvol", &run_checks(&real, language, checks, number));
+    if options.bundles.contains(&language.name) {
+        let here: Vec<Check> = checks.iter().copied().filter(|check| !check.needs_services()).collect();
+        let bundle = Real::bundle(qyvol, app, None)?;
+        failed += show(language, "bundle", &run_checks(&bundle, language, &here, number));
+    }
+    if options.mutants {
+        let inside = Inside::new(app)?;
+        let host: &dyn Host = &inside;
+        failed += show(language, "inside", &run_checks(host, language, checks, number));
+        let mutants = run_mutants(&inside, language, checks, number);
+        let noticed = mutants.iter().filter(|(_, wrong)| !wrong.is_empty()).count();
+        println!("{}: {noticed} of {} mutants noticed", language.name, mutants.len());
+        for (mutant, _) in mutants.iter().filter(|(_, wrong)| wrong.is_empty()) {
+            println!("  {}: a host that does this is not noticed: {}", mutant.check, mutant.what);
+            failed += 1;
+        }
+    }
+    Ok(failed)
+}
+
+/// Prints how checks went on a host; how many failed.
+fn show(language: &Language, host: &str, verdicts: &[Verdict]) -> usize {
+    let count = |passed| verdicts.iter().filter(|verdict| verdict.passed() == passed).count();
+    println!("{}: {} of {} on {host}", language.name, count(Passed::Yes), verdicts.len());
+    for verdict in verdicts {
+        match (verdict.passed(), &verdict.miss) {
+            (Passed::Yes, _) => {}
+            (Passed::Missed, Some(cause)) => println!("  {}: missed: {cause}", verdict.check),
+            (Passed::No, Some(_)) => println!("  {}: passes, and is listed in `misses`", verdict.check),
+            (Passed::Missed | Passed::No, None) => {}
+        }
+        if verdict.passed() == Passed::No {
+            for line in &verdict.wrong {
+                println!("  {}: {line}", verdict.check);
+            }
+        }
+    }
+    count(Passed::No)
+}
