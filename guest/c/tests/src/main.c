@@ -1,5 +1,5 @@
 /* Any cut of the bytes gives the same messages; what is none is refused. Runs as WebAssembly; ends with 0 when all hold. */
-#include "../qyv.c"
+#include "../../qyv/qyv.c"
 
 static int passed, failed;
 
