@@ -2,17 +2,22 @@
 //!
 //! A blob's file is safe before the database knows of it, and the database has forgotten it before its file goes: whatever
 //! is cut off leaves a file too much, which the next start removes, and never a row without its file. Which blobs are needed
-//! is read from the revisions each time.
+//! is read from the revisions each time. Those that have [`Arrived`] and are not in the database yet are nobody's to remove.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use qyv_spec::app::Hash;
 
 use crate::disk::{Disk, DiskFile};
 use crate::store::{BlobRecord, Store};
 use crate::{Error, Result};
+
+mod intake;
+
+pub use intake::{Arrived, BATCH_BYTES_MAX, BATCH_FILES_MAX, Batch, Intake};
 
 /// How long a blob is kept that nothing needs yet, in milliseconds: time to deploy what was uploaded.
 pub const BLOB_GRACE_MS: u64 = 60 * 60 * 1000;
@@ -35,6 +40,8 @@ struct Shared {
     drafts: AtomicU64,
     /// Held while a file and its row come or go, so that nobody sees one without the other.
     turn: Mutex<()>,
+    /// What has arrived and may not be in the database yet, and how often. Held by nobody who waits for something else.
+    arrived: Mutex<BTreeMap<Hash, usize>>,
 }
 
 /// What [`Blobs::collect`] removed.
@@ -66,7 +73,8 @@ impl Blobs {
                 }
             }
         }
-        let shared = Shared { disk, drafts: AtomicU64::new(0), turn: Mutex::new(()) };
+        let shared =
+            Shared { disk, drafts: AtomicU64::new(0), turn: Mutex::default(), arrived: Mutex::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -76,13 +84,13 @@ impl Blobs {
     ///
     /// The disk's.
     pub fn begin(&self, hash: Hash, bytes_max: u64) -> Result<Intake> {
-        let (folder, name) = place(&hash);
-        let number = self.shared.drafts.fetch_add(1, Ordering::Relaxed);
-        let path = format!("{folder}/.{name}.{number}{DRAFT_SUFFIX}");
-        let made = self.shared.disk.create_folder(&folder).and_then(|()| self.shared.disk.create(&path));
-        let file = made.map_err(Error::io(format!("store the bundle `{hash}`")))?;
-        let (shared, hasher) = (self.shared.clone(), Box::default());
-        Ok(Intake { shared, hash, bytes_max, path, file, hasher, size: 0 })
+        Intake::begin(&self.shared, hash, bytes_max)
+    }
+
+    /// Begins to take in blobs that become safe together.
+    #[must_use]
+    pub fn batch(&self) -> Batch {
+        Batch::new(&self.shared)
     }
 
     /// When the blob is stored: begins its time of grace anew, as if it had been uploaded now, and tells that it is.
@@ -92,14 +100,21 @@ impl Blobs {
     /// The disk's.
     pub fn renew(&self, store: &Store, hash: &Hash, now: u64) -> Result<bool> {
         let _turn = self.shared.turn();
-        let Some(blob) = store.blob(hash)? else { return Ok(false) };
-        // A file that something else has removed or cut is to be uploaded again.
-        let size = self.shared.disk.open(&blob_path(hash), false).and_then(|file| file.len());
-        if size.ok() != Some(blob.size) {
-            return Ok(false);
-        }
+        let Some(blob) = self.stored(store, hash)? else { return Ok(false) };
         store.write(|change| change.put_blob(hash, &BlobRecord { stored: now, ..blob }))?;
         Ok(true)
+    }
+
+    /// What is known of a blob that is stored, and whose file is there. One that something else has removed or cut is to be
+    /// uploaded again.
+    ///
+    /// # Errors
+    ///
+    /// The disk's.
+    pub fn stored(&self, store: &Store, hash: &Hash) -> Result<Option<BlobRecord>> {
+        let Some(blob) = store.blob(hash)? else { return Ok(None) };
+        let size = self.shared.disk.open(&blob_path(hash), false).and_then(|file| file.len());
+        Ok((size.ok() == Some(blob.size)).then_some(blob))
     }
 
     /// The bytes of a blob. They are not hashed again: a bundle's reader does that, part by part.
@@ -114,8 +129,8 @@ impl Blobs {
         })
     }
 
-    /// Removes the blobs that no kept revision needs and that were uploaded more than `grace` milliseconds ago
-    /// ([`BLOB_GRACE_MS`], or 0 when somebody asks for it).
+    /// Removes the blobs that no kept revision needs, that are not just arriving, and that were uploaded more than `grace`
+    /// milliseconds ago ([`BLOB_GRACE_MS`], or 0 when somebody asks for it).
     ///
     /// # Errors
     ///
@@ -124,11 +139,12 @@ impl Blobs {
         let _turn = self.shared.turn();
         // Before `now - grace`; with no grace all of them, those of a clock that was ahead too.
         let before = if grace == 0 { u64::MAX } else { now.saturating_sub(grace) };
-        let forgotten = store.write(|change| change.forget_blobs(|_, blob| blob.stored < before))?;
+        let old = |hash: &Hash, blob: &BlobRecord| blob.stored < before && !self.shared.arriving(hash);
+        let forgotten = store.write(|change| change.forget_blobs(old))?;
         self.clear(forgotten)
     }
 
-    /// Removes one blob; `None` when a kept revision needs it.
+    /// Removes one blob; `None` when a kept revision needs it, or it is just arriving.
     ///
     /// # Errors
     ///
@@ -138,7 +154,8 @@ impl Blobs {
         if store.blob(hash)?.is_none() {
             return Err(Error::NotFound(format!("bundle `{hash}`")));
         }
-        let forgotten = store.write(|change| change.forget_blobs(|found, _| found == hash))?;
+        let this = |found: &Hash, _: &BlobRecord| found == hash && !self.shared.arriving(hash);
+        let forgotten = store.write(|change| change.forget_blobs(this))?;
         if forgotten.is_empty() { Ok(None) } else { self.clear(forgotten).map(Some) }
     }
 
@@ -160,8 +177,16 @@ impl Blobs {
 }
 
 impl Shared {
-    fn turn(&self) -> std::sync::MutexGuard<'_, ()> {
+    fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn arrived(&self) -> MutexGuard<'_, BTreeMap<Hash, usize>> {
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn arriving(&self, hash: &Hash) -> bool {
+        self.arrived().contains_key(hash)
     }
 }
 
@@ -176,77 +201,4 @@ fn place(hash: &Hash) -> (String, String) {
     let mut name = hash.to_string();
     let rest = name.split_off(2);
     (format!("{FOLDER}/{name}"), rest)
-}
-
-/// A blob on its way in. Dropped, it leaves nothing.
-#[derive(Debug)]
-pub struct Intake {
-    shared: Arc<Shared>,
-    hash: Hash,
-    bytes_max: u64,
-    path: String,
-    file: Box<dyn DiskFile>,
-    hasher: Box<blake3::Hasher>,
-    size: u64,
-}
-
-impl Intake {
-    /// Takes the next bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooLarge`] when there are more than announced; the disk's.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let size = self.size + bytes.len() as u64;
-        if size > self.bytes_max {
-            let what = format!("the bundle `{}`", self.hash);
-            return Err(Error::TooLarge { what, limit: self.bytes_max, unit: "bytes" });
-        }
-        self.file.write_at(self.size, bytes).map_err(self.failed())?;
-        self.hasher.update(bytes);
-        self.size = size;
-        Ok(())
-    }
-
-    /// What was written so far, to be looked at before it is kept.
-    #[must_use]
-    pub fn file(&self) -> &dyn DiskFile {
-        &*self.file
-    }
-
-    /// Keeps the blob; `app` says for people what is in it. Once more for one that is stored is no error.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WrongHash`] when these are other bytes than announced; the disk's.
-    pub fn finish(self, store: &Store, app: &str, now: u64) -> Result<BlobRecord> {
-        let found = Hash(*self.hasher.finalize().as_bytes());
-        if found != self.hash {
-            return Err(Error::WrongHash { expected: self.hash, found });
-        }
-        let blob = BlobRecord { size: self.size, app: app.to_owned(), stored: now };
-        self.file.set_read_only().and_then(|()| self.file.sync()).map_err(self.failed())?;
-        let disk = &self.shared.disk;
-        let _turn = self.shared.turn();
-        let (folder, _) = place(&self.hash);
-        let kept = disk.rename(&self.path, &blob_path(&self.hash)).and_then(|()| {
-            disk.sync_folder(&folder)?;
-            // Always: who made that folder may have been killed before this.
-            disk.sync_folder(FOLDER)
-        });
-        kept.map_err(self.failed())?;
-        store.write(|change| change.put_blob(&self.hash, &blob))?;
-        Ok(blob)
-    }
-
-    fn failed(&self) -> impl FnOnce(io::Error) -> Error + use<> {
-        Error::io(format!("store the bundle `{}`", self.hash))
-    }
-}
-
-impl Drop for Intake {
-    fn drop(&mut self) {
-        // After it was kept there is nothing by this name.
-        let _ = self.shared.disk.remove(&self.path);
-    }
 }

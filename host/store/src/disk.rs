@@ -57,6 +57,15 @@ pub trait Disk: Debug + Send + Sync {
     /// `NotFound` when it is not there.
     fn remove(&self, path: &str) -> io::Result<()>;
 
+    /// Waits until the bytes of all these files are safe: [`DiskFile::sync`] of each.
+    ///
+    /// # Errors
+    ///
+    /// The disk's; which of them are safe is not known then.
+    fn sync_files(&self, files: &[Box<dyn DiskFile>]) -> io::Result<()> {
+        files.iter().try_for_each(|file| file.sync())
+    }
+
     /// Waits until what names stand in a folder is safe.
     ///
     /// # Errors

@@ -27,7 +27,9 @@ mod secrets;
 mod store;
 mod volumes;
 
-pub use blobs::{BLOB_GRACE_MS, Blobs, Collected, Intake, blob_path};
+pub use blobs::{
+    Arrived, BATCH_BYTES_MAX, BATCH_FILES_MAX, BLOB_GRACE_MS, Batch, Blobs, Collected, Intake, blob_path,
+};
 pub use disk::{Disk, DiskFile, Entry};
 pub use error::{Error, Result};
 pub use folder::StateFolder;

@@ -7,8 +7,8 @@ use qyv_spec::service::Name;
 use qyvol_protocol::api::{DEPLOY_APPS_MAX, DeployApp, Event};
 use qyvold_store::disk::sim::SimDisk;
 use qyvold_store::{
-    BLOB_GRACE_MS, Blobs, Collected, Deployed, Desired, Disk as _, EVENTS_MAX, Error, GENERATIONS_BLOCK,
-    REVISIONS_MAX, RevisionRecord, StateFolder, Store, blob_path,
+    Arrived, BATCH_FILES_MAX, BLOB_GRACE_MS, Blobs, Collected, Deployed, Desired, Disk as _, EVENTS_MAX,
+    Error, GENERATIONS_BLOCK, REVISIONS_MAX, RevisionRecord, StateFolder, Store, blob_path,
 };
 
 fn name(text: &str) -> Name {
@@ -371,4 +371,84 @@ fn a_blob_is_read_only_on_a_real_disk() {
     drop((store, blobs));
     let store = Store::open(state.disk()).unwrap();
     Blobs::open(state.disk(), &store).unwrap().open_blob(&hash).unwrap();
+}
+
+/// A batch of these bytes that has arrived.
+fn arrive(blobs: &Blobs, contents: &[Vec<u8>], now: u64) -> Arrived {
+    let mut batch = blobs.batch();
+    for bytes in contents {
+        let mut intake = blobs.begin(Hash::of(bytes), 1000).unwrap();
+        intake.write(bytes).unwrap();
+        batch.add(intake, "an app 1.0.0").unwrap();
+    }
+    batch.arrive(now).unwrap()
+}
+
+#[test]
+fn what_has_just_arrived_is_not_collected_though_nothing_needs_it_yet() {
+    let (store, blobs) = open(&SimDisk::new(1));
+    // Stored before by somebody else, and so old that a collection takes it.
+    let old = store_blob(&store, &blobs, b"old", 0);
+    let contents = [b"old".to_vec(), b"new".to_vec()];
+    let arrived = arrive(&blobs, &contents, BLOB_GRACE_MS * 2);
+    let twice = arrive(&blobs, &contents[..1], BLOB_GRACE_MS * 2);
+    assert_eq!(blobs.collect(&store, BLOB_GRACE_MS * 3, BLOB_GRACE_MS).unwrap(), Collected::default());
+    assert_eq!(blobs.collect(&store, 0, 0).unwrap(), Collected::default());
+    assert_eq!(blobs.remove(&store, &old).unwrap(), None);
+    drop(twice);
+    assert_eq!(blobs.remove(&store, &old).unwrap(), None);
+    store.write(|change| arrived.keep(change)).unwrap();
+    drop(arrived);
+    for bytes in contents {
+        assert!(blobs.stored(&store, &Hash::of(&bytes)).unwrap().is_some());
+        blobs.open_blob(&Hash::of(&bytes)).unwrap();
+    }
+    // From now on they are like others.
+    assert_eq!(blobs.collect(&store, 0, 0).unwrap().blobs, 2);
+}
+
+#[test]
+fn a_batch_that_is_given_up_leaves_nothing_and_one_that_is_cut_off_only_until_the_next_start() {
+    let disk = SimDisk::new(1);
+    let (store, blobs) = open(&disk);
+    let left = |disk: &SimDisk| -> usize {
+        let folders = disk.list("blobs").unwrap();
+        folders.iter().map(|folder| disk.list(&format!("blobs/{}", folder.name)).unwrap().len()).sum()
+    };
+    let mut batch = blobs.batch();
+    for bytes in [b"one", b"two"] {
+        let mut intake = blobs.begin(Hash::of(bytes), 1000).unwrap();
+        intake.write(bytes).unwrap();
+        batch.add(intake, "an app").unwrap();
+    }
+    // Others than announced are none of it.
+    let mut wrong = blobs.begin(Hash::of(b"three"), 1000).unwrap();
+    wrong.write(b"four").unwrap();
+    assert!(matches!(batch.add(wrong, "an app"), Err(Error::WrongHash { .. })));
+    assert_eq!(left(&disk), 2);
+    drop(batch);
+    assert_eq!(left(&disk), 0);
+    // Arrived, and the process ends before the database knows.
+    drop(arrive(&blobs, &[b"one".to_vec(), b"two".to_vec()], 0));
+    assert!(store.blobs().unwrap().is_empty() && left(&disk) == 2);
+    let disk = disk.kill();
+    open(&disk);
+    assert_eq!(left(&disk), 0);
+}
+
+#[test]
+fn a_batch_of_more_than_is_open_at_once_is_stored_on_a_real_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = StateFolder::open(&folder.path().join("state")).unwrap();
+    let store = Store::open(state.disk()).unwrap();
+    let blobs = Blobs::open(state.disk(), &store).unwrap();
+    let contents: Vec<Vec<u8>> =
+        (0..=BATCH_FILES_MAX).map(|number| number.to_string().into_bytes()).collect();
+    let arrived = arrive(&blobs, &contents, 0);
+    store.write(|change| arrived.keep(change)).unwrap();
+    assert_eq!(store.blobs().unwrap().len(), contents.len());
+    for bytes in contents {
+        let blob = blobs.stored(&store, &Hash::of(&bytes)).unwrap();
+        assert_eq!(blob.map(|blob| blob.size), Some(bytes.len() as u64));
+    }
 }

@@ -12,7 +12,7 @@ use qyv_spec::manifest::EnvName;
 use qyv_spec::service::Name;
 use qyvol_protocol::api::{DeployApp, Event};
 use qyvold_store::disk::sim::{Random, SimDisk};
-use qyvold_store::{Blobs, Change, Desired, REVISIONS_MAX, Result, RevisionRecord, Secrets, Store};
+use qyvold_store::{Arrived, Blobs, Change, Desired, REVISIONS_MAX, Result, RevisionRecord, Secrets, Store};
 
 /// How often a history is cut and taken up again.
 const ROUNDS: usize = 3;
@@ -136,8 +136,9 @@ fn known(names: &[&'static str], name: &str) -> &'static str {
 /// Makes one change, and makes it of the model first: when it is cut, it may be there or not.
 fn change(world: &World, model: &mut Model, random: &mut Random) -> Result<()> {
     let name = APPS[random.below(APPS.len())];
-    match random.below(12) {
-        0..=2 => take_in(world, model, random),
+    match random.below(13) {
+        0..=1 => take_in(world, model, random),
+        2 => take_in_many(world, model, random),
         3..=5 => deploy(world, model, random),
         6 => remove(world, model, name),
         7 => set(world, model, name, random),
@@ -149,7 +150,8 @@ fn change(world: &World, model: &mut Model, random: &mut Random) -> Result<()> {
             assert_eq!(lease, model.lease);
             Ok(())
         }
-        _ => secret(world, model, random),
+        11 => secret(world, model, random),
+        _ => deploy_new(world, model, random),
     }
 }
 
@@ -167,8 +169,42 @@ fn take_in(world: &World, model: &mut Model, random: &mut Random) -> Result<()> 
     intake.finish(&world.store, "an app", 0).map(drop)
 }
 
+/// Several bundles that become safe together.
+fn take_in_many(world: &World, model: &mut Model, random: &mut Random) -> Result<()> {
+    let arrived = arrive(world, model, random)?;
+    world.store.write(|change| arrived.keep(change))
+}
+
+/// An app and its bundle, with others that came along, in one transaction.
+fn deploy_new(world: &World, model: &mut Model, random: &mut Random) -> Result<()> {
+    let arrived = arrive(world, model, random)?;
+    deploy_with(world, model, random, |change| arrived.keep(change))
+}
+
+fn arrive(world: &World, model: &mut Model, random: &mut Random) -> Result<Arrived> {
+    let mut batch = world.blobs.batch();
+    for _ in 0..=random.below(BUNDLES) {
+        let bundle = bundle(random.below(BUNDLES));
+        let hash = Hash::of(&bundle);
+        model.blobs.insert(hash);
+        let mut intake = world.blobs.begin(hash, 1 << 20)?;
+        intake.write(&bundle)?;
+        batch.add(intake, "an app")?;
+    }
+    batch.arrive(0)
+}
+
 /// Several apps as one deployment, of bundles that are there.
 fn deploy(world: &World, model: &mut Model, random: &mut Random) -> Result<()> {
+    deploy_with(world, model, random, |_| Ok(()))
+}
+
+fn deploy_with(
+    world: &World,
+    model: &mut Model,
+    random: &mut Random,
+    first: impl FnOnce(&mut Change<'_>) -> Result<()>,
+) -> Result<()> {
     if model.blobs.is_empty() {
         return Ok(());
     }
@@ -183,6 +219,7 @@ fn deploy(world: &World, model: &mut Model, random: &mut Random) -> Result<()> {
         requests.push((name, RevisionRecord { deployed: random.next(), version: "1.0.0".into(), request }));
     }
     world.store.write(|change| {
+        first(change)?;
         for (name, record) in requests {
             let fresh = || App {
                 revision: 0,
