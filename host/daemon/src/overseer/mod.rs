@@ -37,6 +37,7 @@ use crate::clock::Clock;
 use crate::fault::{Fault, Kind};
 use crate::prepare::Preparing;
 use crate::sources::Sources;
+use crate::workers::link::Lost;
 use crate::workers::process::WorkerProcesses;
 use crate::workers::table::Table;
 pub(crate) use files::FilesOf;
@@ -69,7 +70,7 @@ pub(crate) enum Message {
     /// A worker says something.
     Said(String, FromWorker),
     /// A worker's process is gone, and why.
-    Gone(String, String),
+    Gone(String, Lost),
     /// The compilation of a program is over.
     Prepared(Hash, Result<(), String>),
     /// The daemon is to end; with its apps, or without.
@@ -196,7 +197,7 @@ impl Overseer {
         match message {
             Message::Do(job) => job(self),
             Message::Said(worker, said) => self.said(&worker, said),
-            Message::Gone(worker, why) => self.gone(&worker, &why),
+            Message::Gone(worker, lost) => self.gone(&worker, &lost),
             Message::Prepared(module, result) => self.prepared(module, &result),
             Message::Leave { apps, done } => self.leave(apps, done),
         }
@@ -410,7 +411,7 @@ impl Overseer {
             let until = Instant::now() + LAST_WORKERS;
             while !self.workers.0.is_empty() {
                 match inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                    Ok(Message::Gone(worker, why)) => self.gone(&worker, &why),
+                    Ok(Message::Gone(worker, lost)) => self.gone(&worker, &lost),
                     Ok(_) => {}
                     Err(_) => break,
                 }

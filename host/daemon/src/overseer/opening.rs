@@ -143,6 +143,7 @@ impl Overseer {
             about,
             link,
             instances: BTreeSet::new(),
+            up: true,
             walls: welcome.walls,
             idle,
             draining: false,

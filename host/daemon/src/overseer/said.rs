@@ -12,6 +12,8 @@ use qyvol_protocol::worker::{Exited, FromWorker, ToWorker, VERSION, Welcome};
 use super::Overseer;
 use super::run::Run;
 use crate::clock::wall_ms;
+use crate::workers::link::Lost;
+use crate::workers::spawn::last_words;
 
 impl Overseer {
     pub(super) fn said(&mut self, worker: &str, said: FromWorker) {
@@ -70,6 +72,7 @@ impl Overseer {
         if welcome.version != VERSION {
             self.give_up(worker);
         } else if let Some(worker) = self.workers.0.get_mut(worker) {
+            worker.up = true;
             worker.walls = welcome.walls;
         }
     }
@@ -175,21 +178,30 @@ impl Overseer {
     }
 
     /// A worker's process has ended, and nothing of it runs.
-    pub(super) fn gone(&mut self, name: &str, why: &str) {
+    pub(super) fn gone(&mut self, name: &str, lost: &Lost) {
         self.forget_asked(name);
         let Some(worker) = self.workers.0.remove(name) else { return };
         self.handle.peers.remove(worker.about.process.pid);
+        let said = last_words(&worker.folder);
         if let Err(error) = std::fs::remove_dir_all(&worker.folder) {
             eprintln!("qyvold: cannot remove `{}`: {error}", worker.folder.display());
         }
         if worker.draining && worker.instances.is_empty() {
             return;
         }
-        let message = format!("worker `{name}` is lost: {why}; {} instances with it", worker.instances.len());
+        let why = if said.is_empty() { lost.why.clone() } else { format!("{}: {said}", lost.why) };
+        // One that never was up says what is wrong, and would again.
+        let unable = lost.failed && !worker.up;
+        let what = if unable { "cannot start" } else { "is lost" };
+        let message = format!("worker `{name}` {what}: {why}; {} instances with it", worker.instances.len());
         self.tell_later("worker", None, None, message);
         for lease in worker.instances {
             self.preparing.remove(lease);
             let Some(run) = self.runs.remove(&lease) else { continue };
+            if unable {
+                self.start_failed(run.instance, format!("its worker cannot start: {why}"));
+                continue;
+            }
             let ended = Ended {
                 time: wall_ms(),
                 cause: "worker-lost".to_owned(),

@@ -29,6 +29,9 @@ use crate::workers::table::{Purpose, Worker};
 /// not to have them all.
 const SHARED_FDS_MAX: u32 = 1024;
 
+/// What a worker runs: this very program, whatever has become of its file.
+const PROGRAM: &str = "/proc/self/exe";
+
 /// Where an app sees its private volume.
 const VOLUME_PLACE: &str = "/data";
 
@@ -135,7 +138,8 @@ impl Overseer {
             }
         }
         let begin = || -> std::io::Result<Worker> {
-            let Spawned { child, socket, about } = spawn(&folder, purpose, &self.options.cache, walls)?;
+            let Spawned { child, socket, about } =
+                spawn(Path::new(PROGRAM), &folder, purpose, &self.options.cache, walls)?;
             let process = Process::of_child(child)?;
             let link = Link::begin(&name, socket, process, self.handle.inbox.clone())?;
             let instances = BTreeSet::new();
@@ -144,12 +148,16 @@ impl Overseer {
                 about,
                 link,
                 instances,
+                up: false,
                 walls: Vec::new(),
                 idle: None,
                 draining: false,
             })
         };
-        let worker = begin().map_err(|error| format!("cannot start a worker: {error}"))?;
+        let worker = begin().map_err(|error| {
+            let _ = std::fs::remove_dir_all(&folder);
+            format!("cannot start a worker: {error}")
+        })?;
         let hello = Hello { version: VERSION, lease: self.lease, token: worker.about.token.clone() };
         worker.link.send(ToWorker::Hello(hello), Vec::new());
         self.handle.peers.add(worker.about.process.pid);

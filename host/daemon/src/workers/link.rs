@@ -1,7 +1,9 @@
 //! The conversation with one worker: two threads, so that the overseer never waits for it.
 
+use std::io::ErrorKind;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::process::ExitStatus;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 use std::{io, thread};
@@ -46,10 +48,10 @@ impl Link {
         let (write, read, name) = (socket.try_clone()?, socket.try_clone()?, worker.to_owned());
         thread::Builder::new().name(format!("to {worker}")).spawn(move || speak(&write, &outgoing))?;
         let listen = move || {
-            let why = hear(&name, &read, &inbox);
+            let heard = hear(&name, &read, &inbox);
             let _ = read.shutdown(std::net::Shutdown::Both);
-            process.end(GRACE);
-            let _ = inbox.send(Message::Gone(name, why));
+            let lost = Lost::of(heard, process.end(GRACE));
+            let _ = inbox.send(Message::Gone(name, lost));
         };
         thread::Builder::new().name(format!("from {worker}")).spawn(listen)?;
         Ok(Self { queue, socket })
@@ -78,17 +80,42 @@ fn speak(socket: &UnixStream, outgoing: &Receiver<Outgoing>) {
     }
 }
 
-/// Passes on what is said, and tells why it ended.
-fn hear(worker: &str, socket: &UnixStream, inbox: &SyncSender<Message>) -> String {
+/// Why a worker is no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) why: String,
+    /// Whether it ended by itself, to say that it cannot work.
+    pub(crate) failed: bool,
+}
+
+impl Lost {
+    /// From what was wrong with what it said, if anything, and how its process ended, if that is known.
+    fn of(heard: Result<(), String>, ended: Option<ExitStatus>) -> Self {
+        let failed = heard.is_ok() && ended.is_some_and(|status| status.code().is_some_and(|code| code != 0));
+        let why = match (heard, ended) {
+            (Err(why), _) => why,
+            (Ok(()), Some(status)) => format!("its process has ended ({status})"),
+            (Ok(()), None) => "its process has ended".to_owned(),
+        };
+        Self { why, failed }
+    }
+}
+
+/// Passes on what is said until nothing more comes; an error when it makes no sense.
+fn hear(worker: &str, socket: &UnixStream, inbox: &SyncSender<Message>) -> Result<(), String> {
     loop {
         match channel::receive::<FromWorker>(socket) {
             Ok(Some(received)) => {
                 if inbox.send(Message::Said(worker.to_owned(), received.message)).is_err() {
-                    return "the daemon ends".to_owned();
+                    return Ok(());
                 }
             }
-            Ok(None) => return "its process has ended".to_owned(),
-            Err(error) => return format!("it could not be understood: {error}"),
+            Ok(None) => return Ok(()),
+            // It ended without having read what it was told, or in the midst of a word.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) => {
+                return Ok(());
+            }
+            Err(error) => return Err(format!("it could not be understood: {error}")),
         }
     }
 }
@@ -132,6 +159,29 @@ mod tests {
         let _link = Link::begin("mad", ours, Process::of_child(child).unwrap(), inbox).unwrap();
         theirs.write_all(&[0xff; 64]).unwrap();
         let gone = messages.recv().unwrap();
-        assert!(matches!(gone, Message::Gone(_, why) if why.contains("out of bounds")));
+        assert!(matches!(gone, Message::Gone(_, lost) if lost.why.contains("out of bounds") && !lost.failed));
+    }
+
+    #[test]
+    fn one_that_ends_is_told_from_one_that_was_killed_and_has_not_to_be_understood() {
+        let lost = |script: &str| {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            let mut command = Command::new("sh");
+            // It is told something that it never reads.
+            let child = command.args(["-c", script]).stdin(OwnedFd::from(theirs)).spawn().unwrap();
+            drop(command);
+            let (inbox, messages) = sync_channel(8);
+            let link = Link::begin("brief", ours, Process::of_child(child).unwrap(), inbox).unwrap();
+            link.send(ToWorker::Drain, Vec::new());
+            match messages.recv().unwrap() {
+                Message::Gone(_, lost) => lost,
+                _ => panic!("it said something"),
+            }
+        };
+        let ended = lost("sleep 0.2; exit 1");
+        assert_eq!(ended, Lost { why: "its process has ended (exit status: 1)".into(), failed: true });
+        assert!(!lost("exit 0").failed);
+        let killed = lost("kill -9 $$");
+        assert!(killed.why.contains("signal: 9") && !killed.failed, "{killed:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::process::Child;
+use std::process::{Child, ExitStatus};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -91,8 +91,8 @@ impl Process {
         }
     }
 
-    /// Ends it: after `grace`, by force. Returns when it is gone.
-    pub(crate) fn end(mut self, grace: Duration) {
+    /// Ends it: after `grace`, by force. Returns when it is gone; how it ended is known of a child.
+    pub(crate) fn end(mut self, grace: Duration) -> Option<ExitStatus> {
         if !self.wait(grace) {
             let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
             // One that hangs within the kernel holds this thread, and its instances' slots: nothing else may run there.
@@ -100,9 +100,7 @@ impl Process {
                 let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
             }
         }
-        if let Some(child) = &mut self.child {
-            let _ = child.wait();
-        }
+        self.child.as_mut()?.wait().ok()
     }
 }
 

@@ -67,6 +67,8 @@ pub(crate) struct Worker {
     pub(crate) link: Link,
     /// The leases of what it runs.
     pub(crate) instances: BTreeSet<u64>,
+    /// Whether it has greeted this daemon, or one before.
+    pub(crate) up: bool,
     pub(crate) walls: Vec<Wall>,
     /// Since when it runs nothing.
     pub(crate) idle: Option<Instant>,
@@ -129,7 +131,7 @@ mod tests {
         let about = About { process: ProcessId { pid: 1, started: 1 }, purpose, token: String::new() };
         let (folder, walls) = (PathBuf::new(), Vec::new());
         let instances = instances.collect();
-        (Worker { folder, about, link, instances, walls, idle: None, draining: false }, theirs)
+        (Worker { folder, about, link, instances, up: true, walls, idle: None, draining: false }, theirs)
     }
 
     #[test]
