@@ -70,6 +70,10 @@ fn in_words(error: qyv_vfs::Error) -> &'static str {
         qyv_vfs::Error::NOENT => "there is no such file or folder",
         qyv_vfs::Error::NOSPC => "the app's limits leave no room for it",
         qyv_vfs::Error::NOTDIR => "it is no folder",
+        qyv_vfs::Error::ISDIR => "it is a folder",
+        qyv_vfs::Error::EXIST => "something else has that name",
+        qyv_vfs::Error::ACCES | qyv_vfs::Error::PERM => "it may not be read, or not be changed",
+        qyv_vfs::Error::ROFS => "it cannot be changed",
         other => other.name(),
     }
 }

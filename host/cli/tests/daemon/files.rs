@@ -139,7 +139,7 @@ fn files_are_copied_between_an_app_and_this_host() {
     assert_eq!(fs::read_to_string(volume.join("a/renamed/a/one")).unwrap(), "1");
     let plain = bench.deploy("plain", "type: service\n", SLEEPER).expect(200);
     drop(plain);
-    run(&["cp", "new", "plain:/data/"]).expect(127, &[]);
+    run(&["cp", "new", "plain:/data/"]).expect(127, &["`plain` has no volume", "fs: read-write"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::response::Response;
 use qyv_spec::bundle::Bundle;
-use qyv_vfs::{Budget, FileType, Vfs};
+use qyv_vfs::{Attributes, Budget, FileType, Vfs};
 use qyvol_fs::Folder;
 use qyvol_launch::archive::{self, Copied, CopyError, beneath_root, look};
 use qyvol_launch::{BundleFiles, Tree};
@@ -47,7 +47,11 @@ pub(crate) async fn stat(
     uri: Uri,
 ) -> Result<Json<FileInfo>, Fault> {
     let (path, files) = find(&context, &app, &uri).await?;
-    let about = blocking(move || Ok(look(&mut tree(&files)?, &path)?)).await?;
+    // It is there from the first start on, and copies can come before.
+    if path == VOLUME && files.volume.as_ref().is_some_and(|volume| !volume.is_dir()) {
+        return Ok(Json(FileInfo { kind: "folder".to_owned(), size: 0 }));
+    }
+    let about = blocking(move || found(&mut tree(&files)?, &app, &path, &files)).await?;
     let kind = match about.kind {
         FileType::Regular => "file",
         FileType::Directory => "folder",
@@ -68,7 +72,7 @@ pub(crate) async fn get(
     let (found, is_found) = oneshot::channel();
     tokio::task::spawn_blocking(move || {
         let opened = tree(&files).and_then(|mut vfs| {
-            look(&mut vfs, &path)?;
+            self::found(&mut vfs, &app, &path, &files)?;
             Ok(vfs)
         });
         let (answer, vfs) = match opened {
@@ -100,15 +104,12 @@ pub(crate) async fn put(
         return Err(Fault::refused(format!("`/{path}` is packaged, and cannot be changed"))
             .hint("only the volume, at `/data`, is written; a change of packaged files is a new revision"));
     }
-    let Some(volume) = files.volume.clone() else {
-        return Err(Fault::refused(format!("`{app}` has no volume"))
-            .hint("`permissions: { fs: read-write }` in its manifest gives it one"));
-    };
+    let Some(volume) = files.volume.clone() else { return Err(no_volume(&app, Kind::Refused)) };
     let identity = volume.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
     let copied = transfer::read(body, move |archive| -> Result<Copied, Fault> {
         context.volumes.create(&identity)?;
         let mut vfs = tree(&files)?;
-        if look(&mut vfs, &path)?.kind != FileType::Directory {
+        if found(&mut vfs, &app, &path, &files)?.kind != FileType::Directory {
             return Err(Fault::new(Kind::Conflict, format!("`/{path}` is no folder")));
         }
         let copied = archive::unpack(&mut vfs, &path, None, archive);
@@ -119,6 +120,30 @@ pub(crate) async fn put(
         Ok(copied)
     });
     Ok(Json(summary(&copied.await??)))
+}
+
+/// What is at a path of an app; when there is nothing, why.
+fn found(vfs: &mut Vfs, app: &str, path: &str, files: &FilesOf) -> Result<Attributes, Fault> {
+    look(vfs, path).map_err(|error| {
+        if !matches!(error, CopyError::Tree { source: qyv_vfs::Error::NOENT, .. }) {
+            return error.into();
+        }
+        let in_volume = path.split('/').next() == Some(VOLUME);
+        match &files.volume {
+            None if in_volume => no_volume(app, Kind::NotFound),
+            Some(volume) if in_volume && !volume.is_dir() => {
+                Fault::new(Kind::NotFound, format!("`{app}` has stored nothing yet: there is no `/{path}`"))
+                    .hint("its volume is made when it first starts, or something is copied to it")
+            }
+            _ => Fault::new(Kind::NotFound, format!("`{app}` has no `/{path}`"))
+                .hint(format!("`qyvol cp {app}:/ - | tar t` lists what it has")),
+        }
+    })
+}
+
+fn no_volume(app: &str, kind: Kind) -> Fault {
+    Fault::new(kind, format!("`{app}` has no volume, and so no `/{VOLUME}`"))
+        .hint("`permissions: { fs: read-write }` in its manifest gives it one, from its next deploy on")
 }
 
 fn summary(copied: &Copied) -> serde_json::Value {
