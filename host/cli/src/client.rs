@@ -5,6 +5,7 @@
 //! own words, and its exit code.
 
 mod body;
+mod deployment;
 mod interrupt;
 mod lines;
 mod problem;
@@ -13,14 +14,13 @@ mod session;
 mod sse;
 
 use std::fmt;
-use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use qyv_spec::service::Name;
 use qyvol_protocol::api;
@@ -33,6 +33,7 @@ use tokio::runtime::Runtime;
 
 use crate::failure::{Failure, Result};
 use body::Sent;
+pub(crate) use deployment::Bundle;
 use interrupt::Interrupt;
 pub(crate) use lines::{Line, Lines};
 pub(crate) use remote::Choice;
@@ -177,22 +178,6 @@ impl Client {
     /// Sends bytes to be kept at `path`.
     pub(crate) fn put(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
         self.send(Method::PUT, path, Sent::bytes(bytes)).map(drop)
-    }
-
-    /// Sends a file to be kept at `path`, from its current place to its end.
-    pub(crate) fn put_file(&self, path: &str, file: File, bytes: u64) -> Result<()> {
-        self.send(Method::PUT, path, Sent::file(file, bytes)).map(drop)
-    }
-
-    /// Whether there is something at `path`.
-    pub(crate) fn has(&self, path: &str) -> Result<bool> {
-        let response = self.runtime.block_on(self.ask(Method::HEAD, path, Sent::nothing()))?;
-        match response.status() {
-            status if status.is_success() => Ok(true),
-            StatusCode::NOT_FOUND => Ok(false),
-            // The answer to `HEAD` has no words.
-            status => Err(problem::failure(status, b"")),
-        }
     }
 
     /// Opens a stream of lines.
@@ -351,7 +336,11 @@ pub(crate) fn segment(name: &str) -> String {
 }
 
 fn json(body: &impl Serialize) -> Result<Sent> {
-    serde_json::to_vec(body).map(Sent::json).map_err(Failure::own)
+    encode(body).map(Sent::json)
+}
+
+fn encode(body: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(body).map_err(Failure::own)
 }
 
 /// Whether nobody listens there: no socket, or one that its daemon left behind.

@@ -11,11 +11,11 @@ use std::process::ExitCode;
 
 use qyv_spec::grants::Grants;
 use qyv_spec::service::Name;
-use qyvol_protocol::api::{DeployApp, DeployRequest, Deployed};
+use qyvol_protocol::api::{DeployApp, DeployRequest};
 use qyvol_protocol::followed::{Ask, FOLLOWED_BYTES_MAX, Placed, Told};
 
-use crate::client::Client;
-use crate::commands::deploy::image::{self, Image};
+use crate::client::{Bundle, Client};
+use crate::commands::deploy::image::{self, Image, Spool};
 use crate::failure::{Failure, Result};
 use crate::target::folder::read_manifest;
 
@@ -44,8 +44,9 @@ fn work() -> Result<()> {
     let client = Client::local()?;
     let mut ready: Vec<Ready> = Vec::new();
     let mut names: BTreeMap<Name, String> = BTreeMap::new();
+    let mut spool = Spool::default();
     for file in ask.files {
-        let image = match image::image(Path::new(&file)) {
+        let image = match image::image(Path::new(&file), &mut spool) {
             Ok(image) => image,
             Err(failure) => {
                 tell(&file, None, Vec::new(), Some(&failure))?;
@@ -97,9 +98,8 @@ fn deploy(client: &Client, mut ready: Vec<Ready>) -> Result<()> {
 fn put(client: &Client, ready: &[&Ready]) -> Result<()> {
     let mut apps = Vec::new();
     for Ready { file, image, .. } in ready {
-        image.upload(client)?;
         apps.push(DeployApp {
-            bundle: image.hash,
+            bundle: image.bundle.hash,
             folder: image.folder.clone(),
             grants: Grants::default(),
             directories: Vec::new(),
@@ -111,12 +111,15 @@ fn put(client: &Client, ready: &[&Ready]) -> Result<()> {
             manifest: Some(file.clone()),
         });
     }
-    client.post::<Deployed>("/v1/deploy", &DeployRequest { apps, force: false }).map(drop)
+    let bundles: Vec<&Bundle> = ready.iter().map(|one| &one.image.bundle).collect();
+    client.deploy(&DeployRequest { apps, force: false }, &bundles).map(drop)
 }
 
 /// Whether that very image of the file is what is deployed: an app that was stopped stays so.
 fn is_deployed(image: &Image, file: &str, deployed: &BTreeMap<Name, Placed>) -> bool {
-    deployed.get(&image.app.name).is_some_and(|placed| placed.file == file && placed.image == image.hash)
+    deployed
+        .get(&image.app.name)
+        .is_some_and(|placed| placed.file == file && placed.image == image.bundle.hash)
 }
 
 /// Refuses a second file for an app.

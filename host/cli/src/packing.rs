@@ -1,6 +1,7 @@
 //! What of a project goes into its bundle, and how.
 
 use std::fs::File;
+use std::io::{Seek, Write};
 
 use qyv_spec::App;
 use qyv_spec::app::Hash;
@@ -88,7 +89,10 @@ impl<'a> Packing<'a> {
     }
 
     /// The same, compressed for speed and unsigned: for a daemon of this host.
-    pub(crate) fn write_quickly(&self, output: &mut File) -> std::result::Result<[u8; 32], WriteError> {
+    pub(crate) fn write_quickly(
+        &self,
+        output: &mut (impl Write + Seek),
+    ) -> std::result::Result<[u8; 32], WriteError> {
         let mut writer = Writer::new(self.app.to_json());
         writer.quick();
         self.write_with(writer, output, &[])
@@ -97,7 +101,7 @@ impl<'a> Packing<'a> {
     fn write_with<'w>(
         &'w self,
         mut writer: Writer<'w>,
-        output: &mut File,
+        output: &mut (impl Write + Seek),
         keys: &[SecretKey],
     ) -> std::result::Result<[u8; 32], WriteError> {
         let entrypoint = self.app.entrypoint.as_str();

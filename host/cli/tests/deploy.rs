@@ -165,3 +165,46 @@ fn two_that_deploy_at_once_start_one_daemon() {
     }
     assert_eq!(host.run("ps --all --json").json()["apps"].as_array().unwrap().len(), 2);
 }
+
+#[test]
+fn a_worker_that_cannot_start_says_why_and_how_to_mend_it() {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+    let host = Host::new();
+    host.service("web", "");
+    let cache = host.0.cache();
+    std::fs::create_dir_all(&cache).unwrap();
+    set_permissions(&cache, Permissions::from_mode(0o755)).unwrap();
+    let mend = format!("chmod 700 {}", cache.display());
+    host.run("deploy apps/web.qyv").expect(1, &["its worker cannot start", &mend, "not up: `web`"]);
+    let told = host.run("inspect web").expect(0, &[]).stdout;
+    assert!(told.contains(&mend), "{told}");
+    let mut events = host.0.command();
+    let mut events = events.args(["events", "--since", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+    let told = BufReader::new(events.stdout.take().unwrap())
+        .lines()
+        .find(|line| line.as_ref().unwrap().contains(&mend));
+    assert!(told.unwrap().unwrap().contains("cannot start"));
+    events.kill().and_then(|()| events.wait()).unwrap();
+    set_permissions(&cache, Permissions::from_mode(0o700)).unwrap();
+    host.run("restart web").expect(0, &[]);
+    host.run("deploy apps/web.qyv").expect(0, &["web: ready"]);
+}
+
+#[test]
+fn a_folder_of_many_apps_comes_up_by_one_command_and_is_there_after_a_restart() {
+    let host = Host::new();
+    let names: Vec<String> = (0..40).map(|number| format!("many-{number}")).collect();
+    for name in &names {
+        host.service(name, "limits: { memory: 16MiB }\n");
+    }
+    host.run("deploy apps").expect(0, &[]);
+    let images = host.run("image ls --json").expect(0, &[]).json();
+    assert_eq!(images["images"].as_array().unwrap().len(), names.len());
+    // Nothing is sent twice: nothing is new.
+    let again = host.run("deploy apps --json").expect(0, &[]).json();
+    assert!(again["apps"].as_array().unwrap().iter().all(|app| app["changed"] == false));
+    host.run("daemon stop").expect(0, &[]);
+    host.run("daemon start").expect(0, &[]);
+    assert!(names.iter().all(|name| host.state(name) == "ready"));
+}

@@ -1,6 +1,7 @@
 //! Why a request fails, as the API says it.
 
 use axum::http::StatusCode;
+use qyv_spec::app::Hash;
 use qyv_supervise::Refused;
 use qyvol_protocol::api::Problem;
 
@@ -11,6 +12,8 @@ pub(crate) struct Fault {
     pub(crate) kind: Kind,
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
+    /// Bundles that are to be sent along.
+    pub(crate) missing: Vec<Hash>,
 }
 
 /// What sort of failure it is: decides the status, and is the word for programs.
@@ -61,7 +64,7 @@ impl Kind {
 
 impl Fault {
     pub(crate) fn new(kind: Kind, message: impl ToString) -> Self {
-        Self { kind, message: message.to_string(), hint: None }
+        Self { kind, message: message.to_string(), hint: None, missing: Vec::new() }
     }
 
     pub(crate) fn refused(message: impl ToString) -> Self {
@@ -80,9 +83,14 @@ impl Fault {
         Self { hint: Some(hint.to_string()), ..self }
     }
 
+    pub(crate) fn missing(self, missing: Vec<Hash>) -> Self {
+        Self { missing, ..self }
+    }
+
     /// As it goes over the wire.
     pub(crate) fn problem(self) -> Problem {
-        Problem { error: self.kind.word().to_owned(), message: self.message, hint: self.hint }
+        let Self { kind, message, hint, missing } = self;
+        Problem { error: kind.word().to_owned(), message, hint, missing }
     }
 }
 

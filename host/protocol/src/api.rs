@@ -24,6 +24,9 @@ pub const BODY_BYTES_MAX: usize = 16 << 20;
 /// The most apps in one [`DeployRequest`].
 pub const DEPLOY_APPS_MAX: usize = 10_000;
 
+/// What the request is called in an archive of `POST /v1/deploy/bundles`, the first file of it.
+pub const DEPLOY_REQUEST_FILE: &str = "deploy.json";
+
 /// The trailer of a stream that tells at its end what it held, as JSON.
 pub const SUMMARY_TRAILER: &str = "x-qyvol-summary";
 
@@ -38,6 +41,10 @@ pub struct Problem {
     pub message: String,
     /// How to mend it, when that is known.
     pub hint: Option<String>,
+    /// Of a deployment: the bundles that the daemon does not have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub missing: Vec<Hash>,
 }
 
 /// `GET /v1/info`: the daemon.
@@ -104,7 +111,7 @@ pub struct DeployRequest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeployApp {
-    /// The BLAKE3 of its bundle, which was uploaded with `PUT /v1/blobs/{hash}`.
+    /// The BLAKE3 of its bundle, which was uploaded with `PUT /v1/blobs/{hash}` or comes along.
     #[schemars(with = "String")]
     pub bundle: Hash,
     /// For a manifest that is run in place: its folder on this host, absolute.

@@ -1,25 +1,27 @@
 //! What is sent to the daemon.
 
-use std::fs::File;
 use std::io::Read;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 
-/// How much of a file is sent at once, in bytes.
+/// How much of a stream is sent at once, in bytes.
 const PIECE_BYTES: u64 = 64 << 10;
+
+/// No stream is as long.
+const UNKNOWN: u64 = u64::MAX;
 
 /// The body of a request.
 pub(super) struct Sent {
     content: Content,
+    /// How many bytes come; [`UNKNOWN`] of a stream that ends when it ends.
     left: u64,
     content_type: Option<&'static str>,
 }
 
 enum Content {
     Bytes(Bytes),
-    File(File),
     /// As much as there is.
     Stream(Box<dyn Read + Send>),
 }
@@ -39,15 +41,15 @@ impl Sent {
         Self { content: Content::Bytes(bytes.into()), left, content_type }
     }
 
-    /// The next `left` bytes of a file.
-    pub(super) fn file(file: File, left: u64) -> Self {
-        Self { content: Content::File(file), left, content_type: Some("application/octet-stream") }
-    }
-
     /// All that there is to read.
     pub(super) fn stream(input: Box<dyn Read + Send>) -> Self {
         let content_type = Some("application/octet-stream");
-        Self { content: Content::Stream(input), left: u64::MAX, content_type }
+        Self { content: Content::Stream(input), left: UNKNOWN, content_type }
+    }
+
+    /// So many bytes to read, which are an archive of the format of tar.
+    pub(super) fn archive(input: Box<dyn Read + Send>, bytes: u64) -> Self {
+        Self { content: Content::Stream(input), left: bytes, content_type: Some("application/x-tar") }
     }
 
     pub(super) fn content_type(&self) -> Option<&'static str> {
@@ -59,7 +61,7 @@ impl Body for Sent {
     type Data = Bytes;
     type Error = std::io::Error;
 
-    /// A file is read in place: nothing else waits on this thread.
+    /// A stream is read in place: nothing else waits on this thread.
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
@@ -70,26 +72,19 @@ impl Body for Sent {
         let most = self.left.min(PIECE_BYTES);
         let piece = match &mut self.content {
             Content::Bytes(bytes) => std::mem::take(bytes),
-            Content::File(file) => match read(file, most) {
-                Ok(piece) => piece,
-                Err(error) => return Poll::Ready(Some(Err(error))),
-            },
             Content::Stream(input) => match read(input, most) {
                 Ok(piece) => piece,
                 Err(error) => return Poll::Ready(Some(Err(error))),
             },
         };
-        if piece.is_empty() && matches!(self.content, Content::Stream(_)) {
+        if piece.is_empty() && self.left != UNKNOWN {
+            return Poll::Ready(Some(Err(std::io::Error::other("there is less to send than was announced"))));
+        }
+        if self.left != UNKNOWN {
+            self.left = self.left.saturating_sub(piece.len() as u64);
+        } else if piece.is_empty() {
             self.left = 0;
             return Poll::Ready(None);
-        }
-        if piece.is_empty() {
-            return Poll::Ready(Some(Err(std::io::Error::other(
-                "the file became shorter while it was sent",
-            ))));
-        }
-        if !matches!(self.content, Content::Stream(_)) {
-            self.left = self.left.saturating_sub(piece.len() as u64);
         }
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
@@ -99,10 +94,7 @@ impl Body for Sent {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.content {
-            Content::Stream(_) => SizeHint::default(),
-            _ => SizeHint::with_exact(self.left),
-        }
+        if self.left == UNKNOWN { SizeHint::default() } else { SizeHint::with_exact(self.left) }
     }
 }
 

@@ -54,7 +54,8 @@ mod tests {
             ("internal", Code::Own),
             ("of-tomorrow", Code::Own),
         ] {
-            let problem = Problem { error: error.into(), message: "why".into(), hint: Some("mend".into()) };
+            let (message, hint, missing) = ("why".to_owned(), Some("mend".to_owned()), Vec::new());
+            let problem = Problem { error: error.to_owned(), message, hint, missing };
             let failure = failure(StatusCode::IM_A_TEAPOT, &serde_json::to_vec(&problem).unwrap());
             assert_eq!((failure.code, failure.message.as_str()), (code, "why"), "{error}");
             assert_eq!(failure.hints, ["mend"]);

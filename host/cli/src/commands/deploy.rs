@@ -12,10 +12,10 @@ use clap::Args;
 use qyv_spec::grants::{Allow, Bind};
 use qyv_spec::manifest::Kind;
 use qyv_spec::service::Name;
-use qyvol_protocol::api::{AppSummary, Deployed};
+use qyvol_protocol::api::{AppSummary, DeployRequest, Deployed};
 use serde_json::json;
 
-use crate::client::Client;
+use crate::client::{AWAY, Bundle, Client};
 use crate::commands::daemon::start;
 use crate::failure::{Code, Result};
 use crate::output;
@@ -105,8 +105,8 @@ impl Deploy {
         if client.is_remote() && !(self.bind.is_empty() && self.directories.is_empty()) {
             output::note(&format!("`--bind` and `--dir` name folders of the host of `{}`", client.place()));
         }
-        start::ensure(&client)?;
         if self.watch {
+            start::ensure(&client)?;
             return watch::watch(self, &client, images);
         }
         match self.deploy(&client, &images)? {
@@ -121,16 +121,16 @@ impl Deploy {
         }
     }
 
-    /// Uploads what the daemon has not, deploys everything at once, and waits for it.
+    /// Deploys everything at once, and waits for it.
     fn deploy(&self, client: &Client, images: &[Image]) -> Result<Outcome> {
-        images.iter().try_for_each(|image| image.upload(client))?;
         let remote = client.is_remote();
+        let bundles: Vec<&Bundle> = images.iter().map(|image| &image.bundle).collect();
         let request = self.request(images, Vec::new(), remote)?;
-        let deployed: Deployed = match client.post("/v1/deploy", &request) {
+        let deployed = match send(client, &request, &bundles) {
             Err(failure) if failure.code == Code::Refused => {
                 // What is missing may be a matter of a question.
                 let answered = ask::answered(client, images, &request, failure)?;
-                client.post("/v1/deploy", &self.request(images, answered, remote)?)?
+                client.deploy(&self.request(images, answered, remote)?, &bundles)?
             }
             other => other?,
         };
@@ -153,6 +153,17 @@ impl Deploy {
                 Ok(Outcome::Interrupted)
             }
         }
+    }
+}
+
+/// Deploys, by a daemon that is started when none runs: asking first whether one does would be one question more each time.
+fn send(client: &Client, request: &DeployRequest, bundles: &[&Bundle]) -> Result<Deployed> {
+    match client.deploy(request, bundles) {
+        Err(failure) if failure.cause == AWAY => {
+            start::ensure(client)?;
+            client.deploy(request, bundles)
+        }
+        other => other,
     }
 }
 

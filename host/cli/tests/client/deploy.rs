@@ -7,6 +7,43 @@ use serde_json::{Value, json};
 use crate::fake::{Answer, Asked, Heard, daemon, detail, event, lines, problem, summary};
 use crate::sandbox::{Sandbox, exits};
 
+/// The bundles that were sent, by their names.
+fn sent(heard: &Heard) -> Vec<(String, Vec<u8>)> {
+    let heard = heard.lock().unwrap();
+    let archives = heard.iter().filter(|asked| asked.line == "POST /v1/deploy/bundles");
+    archives.flat_map(|asked| files(&asked.body)).filter(|(name, _)| name != "deploy.json").collect()
+}
+
+fn files(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut archive = tar::Archive::new(archive);
+    let read = |mut entry: tar::Entry<'_, _>| {
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
+        (entry.path().unwrap().display().to_string(), bytes)
+    };
+    archive.entries().unwrap().map(|entry| read(entry.unwrap())).collect()
+}
+
+/// The same daemon, but that it has no bundles.
+fn lacking(state: &'static str) -> impl Fn(&Asked) -> Option<Answer> {
+    move |asked: &Asked| match asked.line.as_str() {
+        "POST /v1/deploy" => {
+            let request: Value = serde_json::from_slice(&asked.body).unwrap();
+            let apps = request["apps"].as_array().unwrap().iter();
+            let missing: Vec<Value> = apps.map(|app| app["bundle"].clone()).collect();
+            let (error, message) = ("not-found", "bundles are not stored");
+            let problem = json!({ "error": error, "message": message, "hint": null, "missing": missing });
+            Some(Answer::with(404, &problem))
+        }
+        "POST /v1/deploy/bundles" => {
+            let (name, body) = files(&asked.body).swap_remove(0);
+            assert_eq!(name, "deploy.json");
+            accepting(state)(&Asked { line: "POST /v1/deploy".into(), body })
+        }
+        _ => accepting(state)(asked),
+    }
+}
+
 fn request(heard: &Heard) -> Value {
     let heard = heard.lock().unwrap();
     let asked = heard.iter().rev().find(|asked| asked.line == "POST /v1/deploy").expect("it was deployed");
@@ -16,9 +53,6 @@ fn request(heard: &Heard) -> Value {
 /// A daemon that accepts everything, and whose apps are in `state` at once.
 fn accepting(state: &'static str) -> impl Fn(&Asked) -> Option<Answer> {
     move |asked: &Asked| match asked.line.as_str() {
-        line if line.starts_with("PUT /v1/blobs/") => {
-            Some(Answer::raw("HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n"))
-        }
         "POST /v1/deploy" => {
             let request: Value = serde_json::from_slice(&asked.body).unwrap();
             let count = request["apps"].as_array().unwrap().len();
@@ -40,13 +74,14 @@ fn a_manifest_in_place_is_packed_sent_once_and_followed() {
     let sandbox = Sandbox::new();
     sandbox.write("app/main.wat", exits(0));
     sandbox.write("app/app.qyv", "name: web\nentrypoint: main.wat\ntype: service\n");
-    let heard = daemon(&sandbox, accepting("ready"));
+    let heard = daemon(&sandbox, lacking("ready"));
     sandbox
         .run(&["deploy", "app", "--env", "A=1", "--replicas", "2", "--", "x"])
         .expect(0, &["web: ready now"]);
-    let put = heard.lock().unwrap().iter().find(|asked| asked.line.starts_with("PUT ")).unwrap().clone();
-    let hash = blake3::hash(&put.body).to_hex().to_string();
-    assert_eq!(put.line, format!("PUT /v1/blobs/{hash}"));
+    let sent = sent(&heard);
+    let [(name, bundle)] = &sent[..] else { panic!("{} bundles were sent", sent.len()) };
+    let hash = blake3::hash(bundle).to_hex().to_string();
+    assert_eq!(*name, hash);
     let app = request(&heard)["apps"][0].clone();
     assert_eq!(app["bundle"], hash);
     assert_eq!(app["folder"], sandbox.path("app").canonicalize().unwrap().to_str().unwrap());
@@ -57,7 +92,7 @@ fn a_manifest_in_place_is_packed_sent_once_and_followed() {
     assert_eq!(app["allow_unsigned"], true);
     // What was sent holds what the bundle holds that `pack` makes; only their compression differs.
     sandbox.run(&["pack", "app", "--output", "app.qyvbin"]).expect(0, &[]);
-    sandbox.write("sent.qyvbin", &put.body);
+    sandbox.write("sent.qyvbin", bundle);
     let main = ["app", "sent"].map(|name| {
         sandbox
             .run(&["unpack", &format!("{name}.qyvbin"), "--directory", &format!("out-{name}")])
@@ -73,12 +108,9 @@ fn a_bundle_that_the_daemon_has_is_not_sent_and_must_be_vouched_for() {
     sandbox.write("app/main.wat", exits(0));
     sandbox.write("app/app.qyv", "name: web\nentrypoint: main.wat\n");
     sandbox.run(&["pack", "app", "--output", "web.qyvbin"]).expect(0, &[]);
-    let heard = daemon(&sandbox, |asked| {
-        let known = asked.line.starts_with("HEAD ").then(|| Answer::raw("HTTP/1.1 200 OK\r\n\r\n"));
-        known.or_else(|| accepting("done")(asked))
-    });
+    let heard = daemon(&sandbox, accepting("done"));
     sandbox.run(&["deploy", "web.qyvbin"]).expect(0, &["web: done now"]);
-    assert!(!lines(&heard).iter().any(|line| line.starts_with("PUT")));
+    assert!(sent(&heard).is_empty());
     let app = request(&heard)["apps"][0].clone();
     assert_eq!((&app["allow_unsigned"], &app["folder"]), (&false.into(), &Value::Null));
     sandbox.run(&["deploy", "web.qyvbin", "--allow-unsigned", "--detach"]).expect(0, &[]);
@@ -91,7 +123,7 @@ fn a_bare_module_is_an_app_with_nothing_but_its_program() {
     sandbox.write("web.wat", exits(0));
     sandbox.module("web.wasm", &exits(0));
     sandbox.write("data/file", "");
-    let heard = daemon(&sandbox, accepting("ready"));
+    let heard = daemon(&sandbox, lacking("ready"));
     let mut hashes = Vec::new();
     for file in ["web.wat", "web.wasm"] {
         let dir = ["--dir", "data::/data:ro", "--type", "service"];
@@ -106,8 +138,7 @@ fn a_bare_module_is_an_app_with_nothing_but_its_program() {
         hashes.push(app["bundle"].clone());
     }
     assert_eq!(hashes[0], hashes[1]);
-    let put = heard.lock().unwrap().iter().find(|asked| asked.line.starts_with("PUT ")).unwrap().clone();
-    sandbox.write("sent.qyvbin", put.body);
+    sandbox.write("sent.qyvbin", &sent(&heard)[0].1);
     let report = sandbox.run(&["inspect", "sent.qyvbin", "--json"]).expect(0, &[]).json();
     assert_eq!((&report["name"], &report["app"]["entrypoint"]), (&"web".into(), &"main.wasm".into()));
 }
@@ -130,6 +161,44 @@ fn a_folder_of_manifests_is_one_deployment() {
     sandbox.run(&["deploy", "apps", "--bind", "in=."]).expect(126, &["no app here has the slot `in`"]);
     sandbox.write("apps/c.qyv", "nom: c\n");
     sandbox.run(&["deploy", "apps"]).expect(126, &["c.qyv:1"]);
+}
+
+#[test]
+fn only_what_the_daemon_lacks_is_sent_and_once_for_all_apps_that_share_it() {
+    let sandbox = Sandbox::new();
+    for (name, code) in [("a", 0), ("b", 1)] {
+        sandbox.write(&format!("apps/{name}.wat"), exits(code));
+        sandbox.write(&format!("apps/{name}.qyv"), format!("name: {name}\nentrypoint: {name}.wat\n"));
+    }
+    let heard = daemon(&sandbox, |asked| match asked.line.as_str() {
+        "POST /v1/deploy" => {
+            let request: Value = serde_json::from_slice(&asked.body).unwrap();
+            let missing = [&request["apps"][1]["bundle"]];
+            let problem = json!({ "error": "not-found", "message": "m", "hint": null, "missing": missing });
+            Some(Answer::with(404, &problem))
+        }
+        _ => lacking("ready")(asked),
+    });
+    sandbox.run(&["deploy", "apps"]).expect(0, &[]);
+    let sent: Vec<String> = sent(&heard).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(sent, [request(&heard)["apps"][1]["bundle"].as_str().unwrap()]);
+
+    // One that keeps nothing is not asked for ever.
+    let sandbox = Sandbox::new();
+    sandbox.write("web.wat", exits(0));
+    let heard = daemon(&sandbox, |asked| {
+        let missing = |line: &str| asked.line == line;
+        if !missing("POST /v1/deploy") && !missing("POST /v1/deploy/bundles") {
+            return None;
+        }
+        let request = match asked.line.as_str() {
+            "POST /v1/deploy" => asked.body.clone(),
+            _ => files(&asked.body).swap_remove(0).1,
+        };
+        lacking("ready")(&Asked { line: "POST /v1/deploy".into(), body: request })
+    });
+    sandbox.run(&["deploy", "web.wat"]).expect(125, &["the daemon forgets what is sent to it"]);
+    assert!(lines(&heard).len() < 8, "{:?}", lines(&heard));
 }
 
 #[test]

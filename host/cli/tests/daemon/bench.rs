@@ -162,6 +162,14 @@ impl Bench {
 
     /// The same of a program in its binary form.
     pub(crate) fn upload_wasm(&self, name: &str, manifest: &str, wasm: &[u8]) -> String {
+        let (hash, bytes) = self.pack(name, manifest, wasm);
+        let stored = self.ask("PUT", &format!("/v1/blobs/{hash}"), &bytes);
+        assert!(matches!(stored.status, 200 | 201), "{stored:?}");
+        hash
+    }
+
+    /// Packs a program under a manifest: the hash of the bundle, and its bytes.
+    pub(crate) fn pack(&self, name: &str, manifest: &str, wasm: &[u8]) -> (String, Vec<u8>) {
         self.sandbox.write(&format!("{name}/main.wasm"), wasm);
         let text = format!("name: {name}\nentrypoint: main.wasm\n{manifest}");
         self.sandbox.write(&format!("{name}/app.qyv"), text);
@@ -169,10 +177,7 @@ impl Bench {
         let _ = fs::remove_file(self.sandbox.path(&bundle));
         self.sandbox.run(&["pack", &format!("{name}/app.qyv"), "--output", &bundle]).expect(0, &[]);
         let bytes = fs::read(self.sandbox.path(&bundle)).unwrap();
-        let hash = blake3::hash(&bytes).to_hex().to_string();
-        let stored = self.ask("PUT", &format!("/v1/blobs/{hash}"), &bytes);
-        assert!(matches!(stored.status, 200 | 201), "{stored:?}");
-        hash
+        (blake3::hash(&bytes).to_hex().to_string(), bytes)
     }
 
     /// Deploys one unsigned app.

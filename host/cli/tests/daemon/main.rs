@@ -1,6 +1,7 @@
 //! The daemon, spoken to as a client does, with real workers.
 
 mod bench;
+mod bundles;
 mod crash;
 #[path = "../dialler/mod.rs"]
 mod dialler;

@@ -18,7 +18,7 @@ use crate::fault::{Fault, Kind};
 use crate::overseer::Opened;
 
 /// The most bytes of a bundle.
-const BUNDLE_BYTES_MAX: u64 = 16 << 30;
+pub(super) const BUNDLE_BYTES_MAX: u64 = 16 << 30;
 
 /// Parts of a bundle that wait for the disk.
 const PARTS: usize = 8;
@@ -77,17 +77,21 @@ fn take(
         let part = part.ok_or_else(|| Fault::invalid("the upload was cut off").hint("upload it again"))?;
         intake.write(&part)?;
     }
+    let app = check_bundle(&intake)?;
+    Ok(intake.finish(&opened.store, &app, wall_ms())?)
+}
+
+/// Refuses what is no whole bundle; tells for people what is in it.
+pub(super) fn check_bundle(intake: &Intake) -> Result<String, Fault> {
     let read = || -> qyv_spec::bundle::Result<String> {
         let bundle = Bundle::open(BlobSource(intake.file()))?;
         let app = bundle.app()?;
         bundle.check_stored()?;
         Ok(format!("{} {}", app.name, app.version))
     };
-    let app = read().map_err(|error| {
+    read().map_err(|error| {
         Fault::invalid(format!("this is no whole bundle: {error}")).hint("make it anew with `qyvol pack`")
-    })?;
-    intake.finish(&opened.store, &app, wall_ms())?;
-    Ok(())
+    })
 }
 
 pub(crate) async fn images(State(context): State<Context>) -> Result<Json<Vec<Image>>, Fault> {
@@ -129,6 +133,10 @@ pub(crate) async fn remove(
             if opened.store.revisions(&app.name)?.iter().any(|(_, kept)| kept.request.bundle == hash) {
                 users.push(app.name.to_string());
             }
+        }
+        if users.is_empty() {
+            return Err(Fault::new(Kind::Conflict, format!("the bundle `{text}` is being deployed"))
+                .hint("try again in a moment"));
         }
         Err(Fault::new(Kind::Conflict, format!("the bundle `{text}` is used by `{}`", users.join("`, `")))
             .hint("now, or by an earlier revision that is kept; `qyvol rm` the app, and it is free"))

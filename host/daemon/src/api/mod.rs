@@ -2,6 +2,7 @@
 
 mod apps;
 mod blobs;
+mod bundles;
 mod events;
 mod files;
 mod input;

@@ -9,7 +9,7 @@ use qyvol_protocol::api::{
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
-    Context, apps, blobs, events, files, logs, manifests, metrics, openapi, rest, sessions, volumes,
+    Context, apps, blobs, bundles, events, files, logs, manifests, metrics, openapi, rest, sessions, volumes,
 };
 
 /// Makes the schema of a type.
@@ -76,6 +76,15 @@ pub(crate) fn routes() -> Vec<Route> {
             of::<DeployRequest>(),
             of::<Deployed>(),
             || routing::post(apps::deploy),
+        ),
+        route(
+            "post",
+            "/v1/deploy/bundles",
+            "The same with bundles that are not stored: a tar archive of the request, called `deploy.json`, and after it \
+             the bundles, each called by its hash",
+            Content::Other("application/x-tar", None),
+            of::<Deployed>(),
+            || routing::post(bundles::deploy),
         ),
         route("get", "/v1/apps", "The apps", none, of::<Vec<AppSummary>>(), || routing::get(apps::list)),
         route("get", "/v1/apps/{app}", "All that is known of an app", none, of::<AppDetail>(), || {

@@ -7,7 +7,7 @@ use qyv_spec::service::Name;
 use qyv_supervise::{Desired, LifeSpec};
 use qyvol_protocol::api::{Deployed, DeployedApp};
 use qyvol_protocol::worker::ToWorker;
-use qyvold_store::RevisionRecord;
+use qyvold_store::{Arrived, RevisionRecord};
 
 use super::Overseer;
 use super::run::{AppEntry, Revision};
@@ -26,12 +26,13 @@ struct Admission {
 }
 
 impl Overseer {
-    /// Deploys all candidates or none; the answer is durable.
+    /// Deploys all candidates or none, with bundles that have just arrived; the answer is durable.
     pub(crate) fn deploy(
         &mut self,
         candidates: Vec<Candidate>,
         force: bool,
         sources: Sources,
+        arrived: Option<&Arrived>,
     ) -> Result<Deployed, Fault> {
         self.sources = sources;
         let names: BTreeSet<&Name> = candidates.iter().map(|candidate| &candidate.app.name).collect();
@@ -54,7 +55,7 @@ impl Overseer {
             .into_iter()
             .map(|candidate| self.admission(candidate, force, &services))
             .collect::<Result<_, _>>()?;
-        let apps = self.store_deployment(admissions)?;
+        let apps = self.store_deployment(admissions, arrived)?;
         Ok(Deployed { apps, event })
     }
 
@@ -93,10 +94,17 @@ impl Overseer {
     }
 
     /// Stores the deployment and hands it to the supervisor, in one transaction.
-    fn store_deployment(&mut self, admissions: Vec<Admission>) -> Result<Vec<DeployedApp>, Fault> {
+    fn store_deployment(
+        &mut self,
+        admissions: Vec<Admission>,
+        arrived: Option<&Arrived>,
+    ) -> Result<Vec<DeployedApp>, Fault> {
         let mut apps = Vec::with_capacity(admissions.len());
         self.commit(
             |tables, supervisor, now, out| {
+                if let Some(arrived) = arrived {
+                    arrived.keep(tables)?;
+                }
                 let (mut set, mut scaled, mut stopped) = (Vec::new(), Vec::new(), Vec::new());
                 let mut numbers = Vec::with_capacity(admissions.len());
                 for Admission { name, life, record, .. } in &admissions {

@@ -1,13 +1,15 @@
 //! The bundles of what is deployed: one that is there, or one that is made of a manifest in place or of a bare module.
 
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use qyv_spec::App;
-use qyv_spec::app::Hash;
 
-use crate::client::Client;
+use crate::client::Bundle;
 use crate::failure::{Failure, Result};
 use crate::packing::Packing;
 use crate::target::{self, Accept, Found, bundle, folder};
@@ -15,10 +17,7 @@ use crate::target::{self, Accept, Found, bundle, folder};
 /// One app, ready to be sent.
 pub(crate) struct Image {
     pub(crate) app: App,
-    /// The hash of the whole file.
-    pub(crate) hash: Hash,
-    bytes: u64,
-    file: File,
+    pub(crate) bundle: Bundle,
     /// For a manifest in place, its folder, absolute.
     pub(crate) folder: Option<String>,
     /// The manifest or bundle, absolute, when it is a file of this host.
@@ -29,18 +28,61 @@ pub(crate) struct Image {
     pub(crate) watched: Vec<PathBuf>,
 }
 
+/// Where bundles are written that are made of manifests and modules, one after another: however many they are, one file
+/// without a name is open.
+#[derive(Default)]
+pub(crate) struct Spool {
+    file: Option<Arc<File>>,
+    end: u64,
+}
+
+/// The end of a spool, as a file that begins there.
+struct End<'a> {
+    file: &'a File,
+    start: u64,
+    at: u64,
+    bytes: u64,
+}
+
+impl Write for End<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write_at(bytes, self.start + self.at)?;
+        self.at += count as u64;
+        self.bytes = self.bytes.max(self.at);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for End<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.bytes.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
 /// The apps of all paths. A folder stands for all its manifests.
 pub(crate) fn all(paths: &[PathBuf]) -> Result<Vec<Image>> {
     let mut images: Vec<Image> = Vec::new();
+    let mut names = BTreeSet::new();
+    let mut spool = Spool::default();
     for path in paths {
         let manifests = if path.is_dir() { folder::manifests(path)? } else { Vec::new() };
         let found = match manifests.len() {
             // What is wrong with it is said as for one.
-            0 => vec![image(path)?],
-            _ => manifests.iter().map(|manifest| of_manifest(manifest)).collect::<Result<_>>()?,
+            0 => vec![image(path, &mut spool)?],
+            _ => manifests.iter().map(|manifest| of_manifest(manifest, &mut spool)).collect::<Result<_>>()?,
         };
         for image in found {
-            if images.iter().any(|other| other.app.name == image.app.name) {
+            if !names.insert(image.app.name.clone()) {
                 let message = format!("two of the apps are called `{}`", image.app.name);
                 return Err(Failure::refused(message).hint("give one of them another `name`"));
             }
@@ -51,15 +93,15 @@ pub(crate) fn all(paths: &[PathBuf]) -> Result<Vec<Image>> {
 }
 
 /// The app of one path.
-pub(crate) fn image(path: &Path) -> Result<Image> {
+pub(crate) fn image(path: &Path, spool: &mut Spool) -> Result<Image> {
     match target::find(path)? {
-        Found::Manifest(manifest) => of_manifest(&manifest),
+        Found::Manifest(manifest) => of_manifest(&manifest, spool),
         Found::Bundle => of_bundle(path),
-        Found::Module => of_module(path),
+        Found::Module => of_module(path, spool),
     }
 }
 
-fn of_manifest(manifest: &Path) -> Result<Image> {
+fn of_manifest(manifest: &Path, spool: &mut Spool) -> Result<Image> {
     let project = folder::project(manifest)?;
     let packing = Packing::new(&project)?;
     let root = project.place()?;
@@ -74,60 +116,44 @@ fn of_manifest(manifest: &Path) -> Result<Image> {
     let folder = root.into_os_string().into_string();
     let folder =
         folder.map_err(|root| Failure::refused(format!("`{}` is not UTF-8", Path::new(&root).display())))?;
-    Ok(Image { manifest: absolute(manifest), ..packed(&packing, Some(folder), watched)? })
+    Ok(Image { manifest: absolute(manifest), ..packed(&packing, Some(folder), watched, spool)? })
 }
 
-fn of_module(path: &Path) -> Result<Image> {
+fn of_module(path: &Path, spool: &mut Spool) -> Result<Image> {
     let target = target::open(path, Accept::default())?;
     let packing = Packing::bare(target.app, target.program.bytes()?);
-    packed(&packing, None, vec![path.to_owned()])
+    packed(&packing, None, vec![path.to_owned()], spool)
 }
 
 fn of_bundle(path: &Path) -> Result<Image> {
     let app = bundle::read(path)?.app;
-    let file = File::open(path).map_err(|error| Failure::at_path("open", path, &error))?;
-    let image = sealed(app, file, None, true, vec![path.to_owned()]);
-    let image = image.map_err(|error| Failure::at_path("read", path, &error))?;
-    Ok(Image { manifest: absolute(path), ..image })
+    let failed = |error| Failure::at_path("read", path, &error);
+    let file = File::open(path).map_err(failed)?;
+    let bytes = file.metadata().map_err(failed)?.len();
+    let bundle = Bundle::of(&Arc::new(file), 0, bytes).map_err(failed)?;
+    let watched = vec![path.to_owned()];
+    Ok(Image { app, bundle, folder: None, manifest: absolute(path), foreign: true, watched })
 }
 
 fn absolute(path: &Path) -> Option<String> {
     std::path::absolute(path).ok()?.into_os_string().into_string().ok()
 }
 
-/// Writes the bundle of an app to a file without a name.
-fn packed(packing: &Packing<'_>, folder: Option<String>, watched: Vec<PathBuf>) -> Result<Image> {
-    let failed = |error: &dyn std::fmt::Display| Failure::own(format!("cannot pack the app: {error}"));
-    let mut file = tempfile::tempfile().map_err(|error| failed(&error))?;
-    packing.write_quickly(&mut file).map_err(|error| failed(&error))?;
-    sealed(packing.app.clone(), file, folder, false, watched).map_err(|error| failed(&error))
-}
-
-fn sealed(
-    app: App,
-    mut file: File,
+/// Writes the bundle of an app.
+fn packed(
+    packing: &Packing<'_>,
     folder: Option<String>,
-    foreign: bool,
     watched: Vec<PathBuf>,
-) -> std::io::Result<Image> {
-    file.seek(SeekFrom::Start(0))?;
-    let mut hasher = blake3::Hasher::new();
-    let bytes = hasher.update_reader(&file)?.count();
-    let hash = Hash(*hasher.finalize().as_bytes());
-    Ok(Image { app, hash, bytes, file, folder, manifest: None, foreign, watched })
-}
-
-impl Image {
-    /// Sends the bundle, unless the daemon has it.
-    pub(crate) fn upload(&self, client: &Client) -> Result<()> {
-        let path = format!("/v1/blobs/{}", self.hash);
-        if client.has(&path)? { Ok(()) } else { client.put_file(&path, self.file()?, self.bytes) }
-    }
-
-    /// The file, from its start.
-    fn file(&self) -> Result<File> {
-        let mut file = self.file.try_clone().map_err(Failure::own)?;
-        file.seek(SeekFrom::Start(0)).map_err(Failure::own)?;
-        Ok(file)
-    }
+    spool: &mut Spool,
+) -> Result<Image> {
+    let failed = |error: &dyn std::fmt::Display| Failure::own(format!("cannot pack the app: {error}"));
+    let file = match &spool.file {
+        Some(file) => Arc::clone(file),
+        None => Arc::new(tempfile::tempfile().map_err(|error| failed(&error))?),
+    };
+    let mut end = End { file: &file, start: spool.end, at: 0, bytes: 0 };
+    packing.write_quickly(&mut end).map_err(|error| failed(&error))?;
+    let bundle = Bundle::of(&file, end.start, end.bytes).map_err(|error| failed(&error))?;
+    *spool = Spool { end: end.start + end.bytes, file: Some(file) };
+    Ok(Image { app: packing.app.clone(), bundle, folder, manifest: None, foreign: false, watched })
 }

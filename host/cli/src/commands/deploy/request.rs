@@ -37,7 +37,7 @@ impl Deploy {
                 let allow = self.grant.iter().cloned().chain(more).collect();
                 let bind = binds.iter().filter(|bind| has_slot(&image.app, bind)).cloned().collect();
                 DeployApp {
-                    bundle: image.hash,
+                    bundle: image.bundle.hash,
                     // The folder of a manifest is this host's: a daemon of another one has what was packed.
                     folder: image.folder.clone().filter(|_| !remote),
                     grants: Grants { allow, bind },

@@ -45,7 +45,10 @@ pub(super) fn watch(deploy: &Deploy, client: &Client, mut images: Vec<Image>) ->
         match image::all(&deploy.paths) {
             Err(failure) => output::failure(&failure),
             Ok(new) => {
-                let same = new.iter().map(|image| image.hash).eq(images.iter().map(|image| image.hash));
+                let same = new
+                    .iter()
+                    .map(|image| image.bundle.hash)
+                    .eq(images.iter().map(|image| image.bundle.hash));
                 images = new;
                 seen = look(&images);
                 if !same && deploy_and_tell(deploy, client, &images)? {
