@@ -1,0 +1,11 @@
+## Answers each line of each client with the same line, one client after the other.
+import qyv/qyv
+
+let listener = listen("echo")
+while true:
+  let client = listener.accept()
+  try:
+    for line in client.messages: client.send(line)
+  except QyvError as error:
+    stderr.writeLine("a client: ", error.msg)
+  client.close()
