@@ -11,7 +11,7 @@ mod wall;
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -68,8 +68,11 @@ impl Compiler {
     ///
     /// When the program's own path is not known.
     pub fn this_program(argument: &str) -> std::io::Result<Self> {
+        // Not by its path, where another version may be by now, or nothing.
+        let itself = Path::new("/proc/self/exe");
+        let program = if itself.exists() { itself.to_owned() } else { std::env::current_exe()? };
         Ok(Self {
-            program: std::env::current_exe()?,
+            program,
             arguments: vec![argument.into()],
             timeout: DEFAULT_TIMEOUT,
             memory_bytes: default_memory_bytes(),

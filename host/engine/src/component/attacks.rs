@@ -1,6 +1,7 @@
 //! Hostile calls of our host functions, without a guest in between: whatever comes in, an error goes out.
 
 mod fake;
+mod fields;
 mod sockets;
 
 use std::sync::Arc;
@@ -54,6 +55,10 @@ fn mem_fs(memory: &Budget) -> Box<MemFs> {
 
 /// A component with `/data`, `/other`, `/ro` (read-only) and a closed `/`, with few handles, and its memory.
 fn state() -> (ComponentState, Budget) {
+    state_within(ComponentLimits { resources: 100, ..ComponentLimits::default() })
+}
+
+fn state_within(limits: ComponentLimits) -> (ComponentState, Budget) {
     let memory = Budget::new(4 * QUOTA);
     let mut vfs = Vfs::new();
     let mut preopens = vec![];
@@ -75,7 +80,7 @@ fn state() -> (ComponentState, Budget) {
         stdout: Box::new(tokio::io::empty()),
         stderr: Box::new(tokio::io::empty()),
         descriptors: Budget::new(20),
-        limits: ComponentLimits { resources: 100, ..ComponentLimits::default() },
+        limits,
     };
     (ComponentState::new(config).unwrap(), memory)
 }

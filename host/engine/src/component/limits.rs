@@ -9,7 +9,8 @@ pub(super) const WRITE_PERMIT: usize = 64 << 10;
 /// Directory entries that are fetched at once.
 pub(super) const ENTRIES_AT_ONCE: usize = 64;
 
-/// Bytes of one set of header fields, as the host keeps them.
+/// Bytes of one set of header fields, as the host keeps them: names and values, and for each field about 70 more, so that
+/// there are no more than about a thousand.
 pub(super) const FIELDS_BYTES_MAX: usize = 64 << 10;
 
 /// Bytes that a body on its way out takes in one write.
@@ -26,6 +27,9 @@ pub struct ComponentLimits {
     pub call_bytes: usize,
     /// Bytes of randomness that one call may ask for. Past it the guest is stopped.
     pub random_bytes: u64,
+    /// Sets of header fields of `wasi:http` that may be held at once, alone or as a part of a request or an answer. Who adds
+    /// a field to one more is stopped.
+    pub field_sets: usize,
 }
 
 /// Handles of other kinds that an open file needs at once in the libraries that we know: two streams, their pollables.
@@ -38,6 +42,14 @@ const HANDLES_AT_LEAST: usize = 1024;
 const HANDLE_BYTES: u64 = 256;
 /// The part of an app's memory that its handles may be charged.
 const HANDLES_SHARE: u64 = 16;
+/// Sets of header fields that a program may hold at once.
+const FIELD_SETS: usize = 256;
+/// The same of an instance that answers one request, for its answer and for requests of its own.
+const FIELD_SETS_A_REQUEST: usize = 32;
+/// Sets of header fields for which every program has room.
+const FIELD_SETS_AT_LEAST: usize = 4;
+/// The part of an app's memory that all its sets of header fields would fill.
+const FIELD_SETS_SHARE: u64 = 16;
 
 impl ComponentLimits {
     /// The defaults for a program that may hold `descriptors` files and connections open.
@@ -45,7 +57,7 @@ impl ComponentLimits {
     pub fn with_descriptors(descriptors: u64) -> Self {
         let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
         let resources = descriptors.saturating_mul(HANDLES_A_FILE).saturating_add(HANDLES_AT_LEAST);
-        Self { resources, call_bytes: 16 << 20, random_bytes: 1 << 20 }
+        Self { resources, call_bytes: 16 << 20, random_bytes: 1 << 20, field_sets: FIELD_SETS }
     }
 
     /// The limits of a process with `descriptors`, with no more handles than a sixteenth of its memory pays for.
@@ -54,6 +66,9 @@ impl ComponentLimits {
         let mut limits = Self::with_descriptors(descriptors);
         let most = usize::try_from(memory_bytes / HANDLES_SHARE / HANDLE_BYTES).unwrap_or(usize::MAX);
         limits.resources = limits.resources.min(most);
+        let sets = memory_bytes / FIELD_SETS_SHARE / FIELDS_BYTES_MAX as u64;
+        let sets = usize::try_from(sets).unwrap_or(usize::MAX).max(FIELD_SETS_AT_LEAST);
+        limits.field_sets = limits.field_sets.min(sets);
         limits
     }
 
@@ -61,6 +76,7 @@ impl ComponentLimits {
     #[must_use]
     pub(crate) fn for_a_request(mut self) -> Self {
         self.resources = self.resources.min(HANDLES_A_REQUEST);
+        self.field_sets = self.field_sets.min(FIELD_SETS_A_REQUEST);
         self
     }
 

@@ -1,5 +1,6 @@
 //! What a component is given, and what the host keeps for it while it runs.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use qyv_vfs::{Budget, Node, Vfs};
@@ -8,7 +9,8 @@ use qyvol_net::Outside;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::cli::{StdinStream, StdoutStream};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView};
+use wasmtime_wasi_http::p2::types::{HostOutgoingRequest, HostOutgoingResponse};
+use wasmtime_wasi_http::{FieldMap, WasiHttpCtx, WasiHttpCtxView};
 
 use super::filesystem::{Files, FilesView};
 use super::limits::{ComponentLimits, FIELDS_BYTES_MAX};
@@ -97,8 +99,7 @@ impl ComponentState {
             .stderr(stderr)
             .max_random_size(limits.random_bytes)
             .build();
-        let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(FIELDS_BYTES_MAX);
+        let http = WasiHttpCtx::new();
         let (files, outgoing) = (Files { tree, preopens }, Outgoing::new(denials, outside));
         Ok(Self { wasi, table, files, services, http, outgoing, limits })
     }
@@ -123,7 +124,12 @@ impl ComponentState {
         NetworkView { table: &mut self.table, denials: &mut self.outgoing.denials, services }
     }
 
+    /// The state of `wasi:http`, for one call.
     pub(crate) fn http(&mut self) -> WasiHttpCtxView<'_> {
+        // A set that this call makes can be filled as far as this says, and never further.
+        let held = self.table.iter_mut().filter(|entry| has_fields(&**entry)).count();
+        let left = if held < self.limits.field_sets { FIELDS_BYTES_MAX } else { 0 };
+        self.http.set_field_size_limit(left);
         WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
     }
 
@@ -136,6 +142,11 @@ impl ComponentState {
     pub(super) fn table(&mut self) -> &mut ResourceTable {
         &mut self.table
     }
+}
+
+/// Whether a set of header fields is kept with this.
+fn has_fields(entry: &(dyn Any + Send)) -> bool {
+    entry.is::<FieldMap>() || entry.is::<HostOutgoingRequest>() || entry.is::<HostOutgoingResponse>()
 }
 
 impl WasiView for ComponentState {
