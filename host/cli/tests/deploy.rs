@@ -124,6 +124,7 @@ fn replicas_are_scaled_and_a_revision_is_gone_back_to() {
     host.service("web", "limits: { instances: 2 }\n");
     host.run("deploy apps").expect(0, &["web: ready"]);
     host.run("scale web=2").expect(0, &[]);
+    host.run("scale web=2 web=1").expect(2, &["`web` is named twice"]);
     let app = &host.run("ps --json").expect(0, &[]).json()["apps"][0];
     assert_eq!((&app["replicas"], &app["ready"]), (&2.into(), &2.into()));
     host.service("web", "limits: { instances: 2 }\nenv: { A: b }\n");

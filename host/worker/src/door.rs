@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use qyv_spec::service::Name;
 use rustix::net::sockopt::socket_cookie;
+use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::time::Sleep;
@@ -24,6 +25,12 @@ pub(crate) use self::room::{Occupied, Room};
 
 /// How long to wait when the process cannot take a connection that is there.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Bytes on their way in each direction of a check.
+const CHECK_BYTES: usize = 16 << 10;
+
+/// Checks that wait for an instance at once: one that does not accept is found out by the first.
+const CHECKS_MAX: usize = 4;
 
 /// The addresses at which instances of this process listen.
 pub(crate) struct Doors {
@@ -57,8 +64,22 @@ struct Place {
 
 /// A connection that was accepted, and the room that it takes.
 pub(crate) struct Taken {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Come,
     pub(crate) occupied: Occupied,
+}
+
+/// What came.
+pub(crate) enum Come {
+    /// Somebody, at the address.
+    Client(TcpStream),
+    /// The worker itself, to see whether this instance works.
+    Check(DuplexStream),
+}
+
+/// A way to one instance, whoever's turn it is.
+pub(crate) struct Bell {
+    door: Weak<Door>,
+    number: u64,
 }
 
 /// An instance's part of what comes to an address.
@@ -141,7 +162,7 @@ impl State {
                 Some(Ok((stream, _))) => {
                     let place = &mut self.takers[index];
                     let occupied = place.room.occupy();
-                    place.waiting.push_back(Taken { stream, occupied });
+                    place.waiting.push_back(Taken { stream: Come::Client(stream), occupied });
                     woken.extend(place.waker.take());
                     self.turn = index + 1;
                 }
@@ -178,6 +199,8 @@ impl State {
             return VecDeque::new();
         };
         let mut left = self.takers.remove(index).waiting;
+        // Others are not asked whether this one works.
+        left.retain(|taken| matches!(taken.stream, Come::Client(_)));
         if self.turn > index {
             self.turn -= 1;
         }
@@ -209,7 +232,38 @@ impl Drop for Door {
     }
 }
 
+impl Bell {
+    /// A connection that waits for the instance behind those that came before, whether it has room or not.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none, for people.
+    pub(crate) fn ring(&self) -> Result<DuplexStream, &'static str> {
+        const GONE: &str = "it listens no more";
+        let door = self.door.upgrade().ok_or(GONE)?;
+        let (ours, theirs) = tokio::io::duplex(CHECK_BYTES);
+        let waker = {
+            let mut state = door.state();
+            let place = state.place(self.number).ok_or(GONE)?;
+            let checks = place.waiting.iter().filter(|taken| matches!(taken.stream, Come::Check(_)));
+            if checks.count() >= CHECKS_MAX {
+                return Err("it accepts no connections");
+            }
+            let occupied = place.room.occupy();
+            place.waiting.push_back(Taken { stream: Come::Check(theirs), occupied });
+            place.waker.take()
+        };
+        waker.into_iter().for_each(Waker::wake);
+        Ok(ours)
+    }
+}
+
 impl Taker {
+    /// How this instance is reached apart from others at the address.
+    pub(crate) fn bell(&self) -> Bell {
+        Bell { door: Arc::downgrade(&self.door), number: self.number }
+    }
+
     /// The connection that has waited longest for this instance.
     pub(crate) fn take(&self) -> Option<Taken> {
         self.door.state().place(self.number)?.waiting.pop_front()

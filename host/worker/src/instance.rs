@@ -26,6 +26,7 @@ pub(crate) use self::beside::{Beside, Purpose, WORKER_EXECS_MAX};
 pub(crate) use self::ending::{End, Why};
 pub(crate) use self::setup::outbound;
 use self::setup::{Given, Wanted};
+use crate::door::Bell;
 use crate::executor::{Meter, Task};
 use crate::guest::GuestHost;
 use crate::http::{self, Server};
@@ -53,8 +54,8 @@ pub(crate) struct Instance {
     pub(crate) watchers: Arc<Watchers>,
     /// Its services and their listeners: closing these is how it is asked to stop.
     listeners: Vec<(Name, ListenerId)>,
-    /// The first address that it listens on.
-    address: Option<String>,
+    /// How it is asked whether it works, at the first address where it takes connections itself.
+    bell: Option<Bell>,
     /// What answers its requests, when its program is a handler.
     server: Option<Arc<Server>>,
     /// [`Why`] it is ended from outside; the first reason counts.
@@ -127,13 +128,13 @@ impl Instance {
         };
         let watchers = Arc::new(Watchers::default());
         let set_up = || {
-            let (listeners, listening) = setup::listen(worker, start, sockets, &given.opened, &given.memory)?;
+            let listens = setup::listen(worker, start, sockets, &given.opened, &given.memory)?;
             let (name, args) = (start.instance.app.as_str(), &start.args[..]);
             let stdio = Stdio::log(&log, &watchers);
             let wanted = Wanted { name, args, env: &[], stdio, meter: &given.meter };
-            Ok((listeners, given.program(worker, wanted, listening)?))
+            Ok((listens.services, listens.bell, given.program(worker, wanted, listens.all)?))
         };
-        let (listeners, shared) = match set_up() {
+        let (listeners, bell, shared) = match set_up() {
             Ok(set_up) => set_up,
             Err(message) => {
                 worker.executor.remove_group(group);
@@ -158,7 +159,7 @@ impl Instance {
             log,
             watchers,
             listeners: start.services.iter().map(|service| service.name.clone()).zip(listeners).collect(),
-            address: start.listen.first().cloned(),
+            bell,
             server: None,
             why: AtomicU8::new(0),
         });
@@ -213,7 +214,7 @@ impl Instance {
             log,
             watchers,
             listeners: Vec::new(),
-            address: start.listen.first().cloned(),
+            bell: None,
             server: Some(server),
             why: AtomicU8::new(0),
         }
@@ -246,9 +247,9 @@ impl Instance {
         self.server.as_ref()
     }
 
-    /// The first address that it listens on, as in its manifest.
-    pub(crate) fn address(&self) -> Option<&str> {
-        self.address.as_deref()
+    /// How it is asked whether it works, when it takes connections at an address itself.
+    pub(crate) fn bell(&self) -> Option<&Bell> {
+        self.bell.as_ref()
     }
 
     /// Ends it now.

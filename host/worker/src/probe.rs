@@ -7,7 +7,6 @@ use qyv_spec::app::Probe;
 use qyv_svc::ListenerId;
 use qyv_vfs::Budget;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use crate::instance::{End, Instance, Purpose};
 use crate::services::Services;
@@ -29,9 +28,9 @@ pub(crate) async fn probe(
 ) -> Result<(), String> {
     let tried = async {
         match what {
-            // The instance itself: another one may share its socket.
+            // The instance itself: others may share its address.
             Probe::Http(path) if let Some(server) = instance.server() => server.probe(path.as_str()).await,
-            Probe::Http(path) => http(instance.address(), path.as_str()).await,
+            Probe::Http(path) => http(instance, path.as_str()).await,
             Probe::Service(name) => {
                 let listener =
                     instance.listener(name).ok_or_else(|| format!("it does not serve `{name}`"))?;
@@ -44,13 +43,12 @@ pub(crate) async fn probe(
 }
 
 /// An app that listens is asked for a page, which must be found.
-async fn http(address: Option<&str>, path: &str) -> Result<(), String> {
-    let address = address.and_then(|address| address.strip_prefix("tcp://"));
-    let address = address.ok_or_else(|| "it listens on no address".to_owned())?;
-    let text = |error: std::io::Error| format!("`{address}`: {error}");
-    let mut stream = TcpStream::connect(address).await.map_err(text)?;
+async fn http(instance: &Instance, path: &str) -> Result<(), String> {
+    let bell = instance.bell().ok_or_else(|| "it listens on no address".to_owned())?;
+    let text = |error: std::io::Error| error.to_string();
+    let mut stream = bell.ring()?;
     let request =
-        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: qyvol\r\nConnection: close\r\n\r\n");
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: qyvol\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.map_err(text)?;
     let mut status = [0; 12];
     stream.read_exact(&mut status).await.map_err(text)?;

@@ -68,6 +68,7 @@ pub(crate) struct Services {
     reactor: Handle,
 }
 
+#[derive(Default)]
 struct State {
     network: Network<Shared>,
     /// Numbers given to apps and to instances so far.
@@ -79,8 +80,8 @@ struct State {
     diallers: BTreeMap<(Name, u64), AppId>,
     /// What other workers serve: the instance, its service and port, and where.
     elsewhere: BTreeSet<(u64, Name, Option<u16>, PathBuf)>,
-    /// The sockets of other workers, by number.
-    sockets: Vec<PathBuf>,
+    /// The sockets of other workers that serve something, by number. No number is given twice.
+    sockets: BTreeMap<u64, PathBuf>,
     /// The apps that offer something here, and how many of their instances run.
     local: HashMap<Name, usize>,
 }
@@ -89,18 +90,7 @@ impl Services {
     /// A network without names, and the socket on which other workers dial its services.
     pub(crate) fn start(socket: StdUnixListener, reactor: Handle) -> std::io::Result<Arc<Self>> {
         socket.set_nonblocking(true)?;
-        let services = Arc::new(Self {
-            state: Mutex::new(State {
-                network: Network::default(),
-                numbers: 0,
-                apps: HashMap::new(),
-                diallers: BTreeMap::new(),
-                elsewhere: BTreeSet::new(),
-                sockets: Vec::new(),
-                local: HashMap::new(),
-            }),
-            reactor,
-        });
+        let services = Arc::new(Self { state: Mutex::default(), reactor });
         let listener = {
             let _entered = services.reactor.enter();
             UnixListener::from_std(socket)?
@@ -193,7 +183,7 @@ impl Services {
         let mut state = self.lock();
         let dialled = state.network.dial(dial, &mut wakes)?;
         let bridge = dialled.bridge.and_then(|bridge| {
-            let socket = state.sockets.get(usize::try_from(bridge.route.0).ok()?)?.clone();
+            let socket = state.sockets.get(&bridge.route.0)?.clone();
             Some((bridge, socket))
         });
         drop(state);
@@ -327,16 +317,20 @@ impl State {
                 );
             }
         }
+        // Whoever is dialled there has its path already.
+        let used: BTreeSet<&PathBuf> = elsewhere.iter().map(|(.., socket)| socket).collect();
+        self.sockets.retain(|_, socket| used.contains(socket));
         self.elsewhere = elsewhere;
     }
 
     fn route(&mut self, socket: &PathBuf) -> qyv_svc::Route {
-        let known = self.sockets.iter().position(|known| known == socket);
+        let known = self.sockets.iter().find(|(_, known)| *known == socket).map(|(number, _)| *number);
         let number = known.unwrap_or_else(|| {
-            self.sockets.push(socket.clone());
-            self.sockets.len() - 1
+            self.numbers += 1;
+            self.sockets.insert(self.numbers, socket.clone());
+            self.numbers
         });
-        qyv_svc::Route(number as u64)
+        qyv_svc::Route(number)
     }
 }
 
@@ -372,5 +366,34 @@ async fn ask(socket: PathBuf, asked: &Asked) -> std::io::Result<UnixStream> {
     match stream.read_u8().await? {
         TAKEN => Ok(stream),
         _ => Err(std::io::ErrorKind::ConnectionRefused.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(app: &str, generation: u64, socket: &str) -> Route {
+        let instance = format!("{app}.0@{generation}").parse().unwrap();
+        let service =
+            Service { name: app.parse().unwrap(), port: None, proto: qyv_spec::manifest::Protocol::Lines };
+        Route { instance, service, description: None, socket: Some(socket.into()), up: true }
+    }
+
+    #[test]
+    fn sockets_of_workers_that_serve_nothing_any_more_are_forgotten() {
+        let (mut state, mut wakes) = (State::default(), Wakes::new());
+        let numbers = |state: &State| state.sockets.keys().copied().collect::<Vec<_>>();
+        state.routes(&[route("a", 1, "/one"), route("b", 2, "/one"), route("c", 3, "/two")], &mut wakes);
+        let before = numbers(&state);
+        assert_eq!(before.len(), 2);
+        state.routes(&[route("c", 3, "/two")], &mut wakes);
+        assert_eq!(state.sockets.values().collect::<Vec<_>>(), [&PathBuf::from("/two")]);
+        assert!(before.contains(&numbers(&state)[0]), "it keeps its number");
+        // Another worker may come to the same place.
+        state.routes(&[route("a", 4, "/one")], &mut wakes);
+        assert!(!before.contains(&numbers(&state)[0]), "no number is given twice");
+        state.routes(&[], &mut wakes);
+        assert!(state.sockets.is_empty());
     }
 }

@@ -8,7 +8,7 @@ use qyv_vfs::Budget;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use crate::door::{Room, Taken, Taker};
+use crate::door::{Come, Room, Taken, Taker};
 use crate::pump::pump;
 use crate::services::Shared;
 
@@ -43,11 +43,19 @@ impl Accepting {
             drop(occupied);
             // A connection that the app has no memory for is hung up on.
             let Ok((far, near)) = End::pair(&self.memory, &self.memory) else { continue };
-            let _ = stream.set_nodelay(true);
-            let (reader, writer) = stream.into_split();
             let mut pumps = self.pumps.lock().unwrap_or_else(PoisonError::into_inner);
             while pumps.try_join_next().is_some() {}
-            pumps.spawn_on(pump(far, reader, writer), &self.reactor);
+            match stream {
+                Come::Client(stream) => {
+                    let _ = stream.set_nodelay(true);
+                    let (reader, writer) = stream.into_split();
+                    pumps.spawn_on(pump(far, reader, writer), &self.reactor);
+                }
+                Come::Check(stream) => {
+                    let (reader, writer) = tokio::io::split(stream);
+                    pumps.spawn_on(pump(far, reader, writer), &self.reactor);
+                }
+            }
             return Ok(near);
         }
     }

@@ -8,7 +8,7 @@ use qyvol_protocol::api;
 use serde_json::json;
 
 use crate::client::Client;
-use crate::failure::{Code, Result};
+use crate::failure::{Code, Failure, Result};
 use crate::output;
 use crate::settle::{self, Arrival, Settled, Watcher};
 
@@ -37,6 +37,11 @@ fn wanted(text: &str) -> std::result::Result<(Name, u32), String> {
 
 impl Scale {
     pub(crate) fn execute(&self) -> Result<ExitCode> {
+        for (index, (app, _)) in self.apps.iter().enumerate() {
+            if self.apps.iter().take(index).any(|(other, _)| other == app) {
+                return Err(Failure::usage(format!("`{app}` is named twice")));
+            }
+        }
         let client = Client::new()?;
         let mut watcher = if self.detach { None } else { Some(Watcher::new(&client, None)?) };
         for (app, replicas) in &self.apps {

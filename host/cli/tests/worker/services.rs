@@ -256,32 +256,54 @@ fn a_probe_tells_who_works_from_who_only_runs() {
     assert!(probed(&mut daemon, &works, Probe::Http("/".parse().unwrap())).contains("no address"));
 }
 
+/// Answers the first request for `/healthz` well, and those that follow badly.
+const PAGE: &str = r#"(module
+    (import "wasi_snapshot_preview1" "sock_accept" (func $accept (param i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 512) "GET /healthz HTT")
+    (data (i32.const 600) "HTTP/1.1 200 OK\r\n\r\n")
+    (data (i32.const 640) "HTTP/1.1 503 No\r\n\r\n")
+    (func (export "_start") (local $answer i32)
+        (local.set $answer (i32.const 600))
+        (loop $next
+            (if (call $accept (i32.const 4) (i32.const 0) (i32.const 8)) (then unreachable))
+            (i32.store (i32.const 0) (i32.const 1024))
+            (i32.store (i32.const 4) (i32.const 4096))
+            (drop (call $read (i32.load (i32.const 8)) (i32.const 0) (i32.const 1) (i32.const 12)))
+            (if (i64.ne (i64.load (i32.const 1024)) (i64.load (i32.const 512))) (then unreachable))
+            (if (i64.ne (i64.load (i32.const 1032)) (i64.load (i32.const 520))) (then unreachable))
+            (i32.store (i32.const 0) (local.get $answer))
+            (i32.store (i32.const 4) (i32.const 19))
+            (drop (call $write (i32.load (i32.const 8)) (i32.const 0) (i32.const 1) (i32.const 12)))
+            (drop (call $close (i32.load (i32.const 8))))
+            (local.set $answer (i32.const 640))
+            (br $next))))"#;
+
 #[test]
-fn an_http_probe_wants_a_page() {
-    use std::io::{Read as _, Write as _};
+fn an_http_probe_wants_a_page_of_the_instance_that_is_meant() {
     let bench = Bench::new();
+    let mut first = bench.app(&manifest("page", Kind::Service, ""), PAGE);
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    first.listen = vec![format!("tcp://{}", socket.local_addr().unwrap())];
+    let mut second = first.clone();
+    (second.instance.slot, second.instance.generation) = (1, 2);
     let idle = prints("", "(call $sleep (i64.const 0x7fff_ffff_ffff_ffff))");
-    let mut app = bench.app(&manifest("page", Kind::Service, ""), &idle);
-    // Somebody else answers at the address that the app is said to have: what is tested is the probe.
-    let answers = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = answers.local_addr().unwrap();
-    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    app.listen = vec![format!("tcp://{address}")];
-    let thread = std::thread::spawn(move || {
-        for status in ["200 OK", "503 Service Unavailable"] {
-            let (mut stream, _) = answers.accept().unwrap();
-            let mut asked = [0; 16];
-            stream.read_exact(&mut asked).unwrap();
-            assert_eq!(&asked, b"GET /healthz HTT");
-            stream.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes()).unwrap();
-        }
-    });
+    let mut deaf = bench.app(&manifest("deaf", Kind::Service, ""), &idle);
+    deaf.listen.clone_from(&first.listen);
+    // It connects to nothing, so it may run where no app may.
     let worker = bench.worker("w");
     let mut daemon = worker.connect(1).unwrap();
-    daemon.start(&app, &[unused.into()]);
-    daemon.started(&app);
+    for app in [&first, &second, &deaf] {
+        daemon.start(app, &[socket.try_clone().unwrap().into()]);
+        daemon.started(app);
+    }
     let page = || Probe::Http("/healthz".parse().unwrap());
-    assert_eq!(probed(&mut daemon, &app, page()), "");
-    assert!(probed(&mut daemon, &app, page()).contains("503"));
-    thread.join().unwrap();
+    assert_eq!(probed(&mut daemon, &first, page()), "");
+    assert!(probed(&mut daemon, &first, page()).contains("503"));
+    assert_eq!(probed(&mut daemon, &second, page()), "");
+    assert!(probed(&mut daemon, &second, page()).contains("503"));
+    assert!(probed(&mut daemon, &deaf, page()).contains("in time"));
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use qyv_spec::App;
-use qyv_spec::app::{AppLimits, Probe};
+use qyv_spec::app::AppLimits;
 use qyv_spec::grants::{Capabilities, MountedFrom};
 use qyv_spec::manifest::{Isolation, Mode};
 use qyv_spec::service::Endpoint;
@@ -82,11 +82,8 @@ impl Overseer {
     fn purpose(&self, instance: &Instance, revision: &Revision, granted: &Capabilities) -> (Purpose, Walls) {
         let stack = granted.limits.stack;
         let net = &granted.permissions.net;
-        let hosts = net.anywhere || net.connect.iter().any(|endpoint| matches!(endpoint, Endpoint::Host(_)));
-        // A check by HTTP is a connection too.
-        let checked =
-            revision.app.health.as_ref().is_some_and(|health| matches!(health.probe, Probe::Http(_)));
-        let outside = hosts || checked;
+        let outside =
+            net.anywhere || net.connect.iter().any(|endpoint| matches!(endpoint, Endpoint::Host(_)));
         let mut folders = Vec::new();
         for mount in &granted.mounts {
             let path = match &mount.from {

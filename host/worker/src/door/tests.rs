@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use super::{Doors, Room, Taken, Taker};
+use super::{CHECKS_MAX, Come, Doors, Room, Taken, Taker};
 
 /// How long something may take that happens.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -79,6 +79,7 @@ fn instances_take_turns_and_those_that_come_and_go_change_nothing_of_that() {
     let mut ports = BTreeMap::new();
     for taker in [&first.0, &second.0] {
         while let Some(Taken { stream, .. }) = taker.take() {
+            let Come::Client(stream) = stream else { panic!("nobody checks") };
             *ports.entry(stream.peer_addr().unwrap()).or_insert(0) += 1;
         }
     }
@@ -128,4 +129,25 @@ fn who_comes_next_gets_what_came_while_nobody_listened() {
     let _later = bench.dial();
     let (third, _) = bench.taker(9);
     drop(bench.next(&third));
+}
+
+#[test]
+fn a_check_goes_to_the_instance_that_is_meant_and_to_no_other() {
+    let bench = Bench::new();
+    let (first, second) = (bench.taker(1), bench.taker(1));
+    let held = [bench.dial(), bench.dial()];
+    bench.wait_for(&first.0, 1);
+    bench.wait_for(&second.0, 1);
+    // Full as it is, and behind what came before.
+    let bell = second.0.bell();
+    let rings: Vec<_> = (0..CHECKS_MAX).map(|_| bell.ring().unwrap()).collect();
+    assert_eq!(bell.ring().unwrap_err(), "it accepts no connections");
+    assert_eq!((first.0.ready(None), second.0.ready(None)), (1, 1 + CHECKS_MAX));
+    assert!(matches!(second.0.take().unwrap().stream, Come::Client(_)));
+    assert!(matches!(second.0.take().unwrap().stream, Come::Check(_)));
+    // Gone, nobody answers in its place.
+    drop(second);
+    assert_eq!(first.0.ready(None), 1);
+    assert_eq!(bell.ring().unwrap_err(), "it listens no more");
+    drop((rings, held));
 }

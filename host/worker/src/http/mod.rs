@@ -35,7 +35,7 @@ use self::gate::Gate;
 use self::given::Given;
 use self::life::{Denied, Life};
 use self::limits::{CONNECTION_BYTES, Patience};
-use crate::door::{Room, Taken, Taker};
+use crate::door::{Come, Room, Taken, Taker};
 use crate::executor::{Meter, Task};
 use crate::guest::GuestHost;
 use crate::worker::{Opened, Worker};
@@ -168,11 +168,12 @@ impl Server {
     }
 
     fn take(self: &Arc<Self>, taken: Taken) {
+        // It is checked by requests, not by connections.
+        let Taken { stream: Come::Client(stream), occupied } = taken else { return };
         // An app without memory for a connection hangs up.
         let Some(charge) = self.memory.charge(CONNECTION_BYTES) else { return };
         let server = Arc::clone(self);
         self.spawn(async move {
-            let Taken { stream, occupied } = taken;
             server.converse(stream).await;
             drop((occupied, charge));
         });

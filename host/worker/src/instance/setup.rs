@@ -19,6 +19,7 @@ use qyvol_launch::SharedTree;
 use qyvol_net::Outside;
 use qyvol_protocol::worker::Start;
 
+use crate::door::Bell;
 use crate::executor::Meter;
 use crate::guest::{GuestHost, Listening};
 use crate::stdio::Stdio;
@@ -125,8 +126,15 @@ impl Given {
     }
 }
 
-/// The listeners of an instance's services, and all that it listens on by name.
-type Listeners = (Vec<ListenerId>, Vec<(String, Listening)>);
+/// What an instance listens on.
+pub(super) struct Listens {
+    /// The listeners of its services.
+    pub(super) services: Vec<ListenerId>,
+    /// All, by name.
+    pub(super) all: Vec<(String, Listening)>,
+    /// How it is asked whether it works, at the first of its addresses.
+    pub(super) bell: Option<Bell>,
+}
 
 /// Begins to listen.
 pub(super) fn listen(
@@ -135,30 +143,31 @@ pub(super) fn listen(
     sockets: Vec<OwnedFd>,
     opened: &Opened,
     memory: &Budget,
-) -> Result<Listeners, String> {
+) -> Result<Listens, String> {
     if sockets.len() != start.listen.len() {
         return Err("the daemon passed other sockets than it announced".into());
     }
     let description = opened.app.description.as_deref().unwrap_or_default();
-    let listeners = if start.services.is_empty() {
+    let services = if start.services.is_empty() {
         Vec::new()
     } else {
         let generation = start.instance.generation;
         worker.services.listen(&start.instance.app, generation, &start.services, description, memory)?
     };
-    let mut listening = Vec::new();
-    for (service, listener) in start.services.iter().zip(&listeners) {
-        listening.push((listener_name(service), Listening::Service(*listener)));
+    let (mut all, mut bell) = (Vec::new(), None);
+    for (service, listener) in start.services.iter().zip(&services) {
+        all.push((listener_name(service), Listening::Service(*listener)));
     }
     for (address, socket) in start.listen.iter().zip(sockets) {
         let taker = worker
             .doors
             .open(&start.instance.app, address, socket, &backlog())
             .map_err(|error| format!("cannot listen on `{address}`: {error}"))?;
+        bell.get_or_insert_with(|| taker.bell());
         let accepting = Accepting::new(taker, memory, worker.reactor.handle());
-        listening.push((address.clone(), Listening::Tcp(accepting)));
+        all.push((address.clone(), Listening::Tcp(accepting)));
     }
-    Ok((listeners, listening))
+    Ok(Listens { services, all, bell })
 }
 
 /// What may be reached outside.
