@@ -5,6 +5,7 @@
 //! made of the same core in this process ([`Inside`]), of which there are variants that each do one thing wrong
 //! ([`mutants`]): under those the check must fail.
 
+mod anchors;
 mod case;
 mod check;
 mod deployed;
@@ -23,6 +24,7 @@ mod stage;
 mod suite;
 mod sums;
 
+pub use anchors::Anchor;
 pub use case::Case;
 pub use check::Check;
 pub use deployed::Daemon;

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 use polyglot::{
-    App, Built, Check, Daemon, Host, Inside, Language, Passed, Qyvol, Real, Verdict, all_languages, build,
-    run_checks, run_mutants,
+    Anchor, App, Built, Check, Daemon, Host, Inside, Language, Passed, Qyvol, Real, Verdict, all_languages,
+    build, run_checks, run_mutants,
 };
 
 /// The exit code when a language was left out because its toolchain is not there, and nothing failed.
@@ -41,6 +41,12 @@ struct Run {
     /// Run the app of this language as a bundle too; may be repeated
     #[arg(long = "bundle", value_name = "NAME")]
     bundles: Vec<String>,
+    /// Run the checks on other runtimes too, where they are; what they do not pass is no failure
+    #[arg(long)]
+    anchors: bool,
+    /// Print a line of JSON for each language and host, in place of text
+    #[arg(long)]
+    json: bool,
     /// The number that decides all seeds and nonces; a failure names it
     #[arg(long)]
     seed: Option<u64>,
@@ -74,15 +80,20 @@ fn run_all(options: &Run) -> Result<ExitCode> {
     let mut daemon = None;
     let (mut failed, mut left_out) = (0, 0);
     for language in &languages {
-        let app =
-            match build(language, &qyvol).with_context(|| format!("build the app in {}", language.title))? {
-                Built::Ready(app) => app,
-                Built::Absent(why) => {
-                    println!("{}: left out: {why}", language.name);
-                    left_out += 1;
-                    continue;
-                }
-            };
+        let app = match build(language, &qyvol) {
+            Ok(Built::Ready(app)) => app,
+            Ok(Built::Absent(why)) => {
+                println!("{}: left out: {why}", language.name);
+                left_out += 1;
+                continue;
+            }
+            // The others are none the worse for it.
+            Err(error) => {
+                println!("{}: {error:#}", language.name);
+                failed += 1;
+                continue;
+            }
+        };
         if daemon.is_none() && checks.iter().any(|check| check.needs_services()) {
             daemon = Some(Daemon::start(&qyvol)?);
         }
@@ -122,16 +133,24 @@ fn run(
     let language = &app.language;
     let real = Real::new(qyvol, app, daemon);
     real.warm()?;
-    let mut failed = show(language, "qyvol", &run_checks(&real, language, checks, number));
+    let show = |host: &str, verdicts: &[Verdict]| {
+        if options.json { show_json(language, host, verdicts) } else { show(language, host, verdicts) }
+    };
+    let here: Vec<Check> = checks.iter().copied().filter(|check| !check.needs_services()).collect();
+    let mut failed = show("qyvol", &run_checks(&real, language, checks, number));
     if options.bundles.contains(&language.name) {
-        let here: Vec<Check> = checks.iter().copied().filter(|check| !check.needs_services()).collect();
         let bundle = Real::bundle(qyvol, app, None)?;
-        failed += show(language, "bundle", &run_checks(&bundle, language, &here, number));
+        failed += show("bundle", &run_checks(&bundle, language, &here, number));
+    }
+    if options.anchors {
+        for anchor in Anchor::found() {
+            show(anchor.name(), &run_checks(&anchor.host(app), language, &here, number));
+        }
     }
     if options.mutants {
         let inside = Inside::new(app)?;
         let host: &dyn Host = &inside;
-        failed += show(language, "inside", &run_checks(host, language, checks, number));
+        failed += show("inside", &run_checks(host, language, checks, number));
         let mutants = run_mutants(&inside, language, checks, number);
         let noticed = mutants.iter().filter(|(_, wrong)| !wrong.is_empty()).count();
         println!("{}: {noticed} of {} mutants noticed", language.name, mutants.len());
@@ -141,6 +160,27 @@ fn run(
         }
     }
     Ok(failed)
+}
+
+/// As [`show`], for programs.
+fn show_json(language: &Language, host: &str, verdicts: &[Verdict]) -> usize {
+    let with = |passed: Passed| {
+        let names = verdicts.iter().filter(move |verdict| verdict.passed() == passed);
+        names.map(|verdict| verdict.check.name()).collect::<Vec<_>>()
+    };
+    println!(
+        "{}",
+        serde_json::json!({
+            "language": language.name,
+            "title": language.title,
+            "host": host,
+            "of": verdicts.len(),
+            "passed": with(Passed::Yes).len(),
+            "missed": with(Passed::Missed),
+            "failed": with(Passed::No),
+        })
+    );
+    with(Passed::No).len()
 }
 
 /// Prints how checks went on a host; how many failed.

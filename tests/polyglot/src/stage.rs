@@ -15,7 +15,7 @@ use crate::qyvol::Qyvol;
 
 /// The module's name, beside its manifests.
 const MODULE: &str = "polyglot.wasm";
-/// The exit code of `qyvol build` when a toolchain is missing.
+/// The exit code of `qyvol build` when a toolchain is missing, and of `env` when a program is.
 const ABSENT: i32 = 127;
 
 /// An app that can be run.
@@ -120,6 +120,10 @@ fn run_line(line: &str, folder: &Path) -> Result<Option<String>> {
     let mut command = clean(Command::new(program));
     command.args(words).current_dir(folder).stdin(Stdio::null());
     match command.status() {
+        // `env`, where it does not find the program.
+        Ok(status) if status.code() == Some(ABSENT) => {
+            Ok(Some(format!("`{line}` names a program that is not installed")))
+        }
         Ok(status) => {
             ensure!(status.success(), "`{line}` failed: {status}");
             Ok(None)
