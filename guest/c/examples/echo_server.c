@@ -15,6 +15,7 @@ int main(void) {
         if (talk != QYV_END) fprintf(stderr, "a client: %s\n", qyv_explain(talk));
         qyv_close(client);
     }
+    if (error == QYV_END) return 0;
     fprintf(stderr, "echo: %s\n", qyv_explain(error));
     return 1;
 }

@@ -23,7 +23,7 @@
 const char *qyv_explain(qyv_error error) {
     switch (error) {
     case QYV_OK: return "nothing failed";
-    case QYV_END: return "the other side sends no more";
+    case QYV_END: return "the other side sends no more, or nobody connects any more";
     case QYV_DENIED: return "it was not granted; `permissions: {net: {connect: [...]}}` of the manifest asks for it";
     case QYV_UNKNOWN: return "nobody offers this; `/svc` lists the services that can be dialled";
     case QYV_DOWN: return "the service is down, or too many wait for it; try again later";
@@ -370,7 +370,9 @@ qyv_error qyv_listen(const char *name, qyv_framing framing, qyv_listener *listen
 qyv_error qyv_accept(const qyv_listener *listener, qyv_conn **conn) {
     *conn = NULL;
     int fd = accept(listener->fd, NULL, NULL);
-    return fd < 0 ? of_errno(errno) : conn_new(fd, listener->framing, conn);
+    if (fd >= 0) return conn_new(fd, listener->framing, conn);
+    /* The host closes the listening sockets of an app that is to stop. */
+    return errno == EBADF ? QYV_END : of_errno(errno);
 }
 
 static qyv_error write_all(int fd, const void *from, size_t length) {

@@ -25,7 +25,7 @@ extern "C" {
 /* How something ended. All but the first two are failures. */
 typedef enum qyv_error {
     QYV_OK = 0,
-    QYV_END,         /* The other side sends no more. */
+    QYV_END,         /* The other side sends no more, or nobody connects any more. */
     QYV_DENIED,      /* The app was not granted this service; the same whether it exists or not. */
     QYV_UNKNOWN,     /* Nobody offers a service of this name, or it has no such port. */
     QYV_DOWN,        /* Nobody serves it now, or too many wait. It can be tried again. */
@@ -81,7 +81,10 @@ qyv_error qyv_dial(const char *address, qyv_framing framing, qyv_conn **conn);
  */
 qyv_error qyv_listen(const char *name, qyv_framing framing, qyv_listener *listener);
 
-/* Waits for somebody to connect. Fails with QYV_NO_MEMORY or QYV_IO; those that wait are kept. */
+/*
+ * Waits for somebody to connect. QYV_END: the host takes no more connections for this app, as it is to stop. Fails with
+ * QYV_NO_MEMORY or QYV_IO; those that wait are kept.
+ */
 qyv_error qyv_accept(const qyv_listener *listener, qyv_conn **conn);
 
 /*

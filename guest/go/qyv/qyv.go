@@ -204,9 +204,14 @@ func Listen(name string, framing Framing) (*Listener, error) {
 	return &Listener{name, framing, listener}, nil
 }
 
-// Accept waits for somebody to connect. Those that wait are kept when it fails.
+// Accept waits for somebody to connect. It fails with net.ErrClosed when the host takes no more connections for this app, as it
+// is to stop, or the listener was closed. Otherwise those that wait are kept.
 func (l *Listener) Accept() (*Conn, error) {
 	conn, err := l.listener.Accept()
+	if errors.Is(err, syscall.EBADF) {
+		// The host closes the listening sockets of an app that is to stop.
+		return nil, &Error{l.name, net.ErrClosed, err}
+	}
 	if err != nil {
 		return nil, failed(l.name, err)
 	}

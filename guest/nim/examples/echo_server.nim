@@ -3,7 +3,11 @@ import qyv/qyv
 
 let listener = listen("echo")
 while true:
-  let client = listener.accept()
+  var client: Connection
+  try: client = listener.accept()
+  except QyvError as error:
+    if error.kind == Closed: break # the app is to stop
+    raise
   try:
     for line in client.messages: client.send(line)
   except QyvError as error:

@@ -255,8 +255,11 @@ proc listen*(name: string, framing = Lines): Listener =
   Listener(fd: fd.cint, name: name, framing: framing)
 
 proc accept*(listener: Listener): Connection =
-  ## Waits for somebody to connect. Those that wait are kept when it fails.
+  ## Waits for somebody to connect. Raises `QyvError`: `Closed`, when the host takes no more connections for this app, as it is to
+  ## stop; `Failed`, and those that wait are kept.
   let fd = posix.accept(SocketHandle(listener.fd), nil, nil)
+  # The host closes the listening sockets of an app that is to stop.
+  if fd.cint < 0 and errno == EBADF: fail(Closed, listener.name)
   if fd.cint < 0: failSystem(listener.name)
   Connection(fd: fd.cint, address: listener.name, framing: listener.framing)
 

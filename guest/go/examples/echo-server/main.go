@@ -2,8 +2,10 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"log"
+	"net"
 
 	"qyvol/guest/qyv"
 )
@@ -15,6 +17,9 @@ func main() {
 	}
 	for {
 		client, err := listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
 		if err != nil {
 			log.Fatal(err)
 		}
