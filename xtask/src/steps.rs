@@ -198,14 +198,21 @@ fn polyglot() -> Result<Outcome> {
     // As `tests` does, so that nothing is compiled twice.
     start(&mut cargo(&format!("build --locked --quiet --workspace {PORTABLE} --all-targets")))?;
     let debug = target_folder().join("debug");
-    let mut command = program(&debug.join("polyglot").to_string_lossy(), "run --mutants --bundle rust");
-    command.env("QYVOL_BIN", debug.join("qyvol"));
-    println!("$ {}", shown(&command));
-    match command.status()?.code() {
-        Some(0) => Ok(Outcome::Passed),
-        Some(LEFT_OUT) => Ok(Outcome::LeftOut("languages whose toolchains are missing".into())),
-        _ => bail!("a contract app or a mutant did not do what it should"),
+    let mut left_out = false;
+    for work in ["run --mutants --bundle rust", "sdks", "example"] {
+        let mut command = program(&debug.join("polyglot").to_string_lossy(), work);
+        command.env("QYVOL_BIN", debug.join("qyvol"));
+        println!("$ {}", shown(&command));
+        match command.status()?.code() {
+            Some(0) => {}
+            Some(LEFT_OUT) => left_out = true,
+            _ => bail!("a contract app, a mutant, an SDK or the example did not do what it should"),
+        }
     }
+    if left_out {
+        return Ok(Outcome::LeftOut("languages whose toolchains are missing".into()));
+    }
+    Ok(Outcome::Passed)
 }
 
 fn docs() -> Result<Outcome> {

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 use polyglot::{
     Anchor, App, Built, Check, Daemon, Host, Inside, Language, Passed, Qyvol, Real, Verdict, all_languages,
-    build, run_checks, run_mutants,
+    build, example, run_checks, run_mutants, sdks,
 };
 
 /// The exit code when a language was left out because its toolchain is not there, and nothing failed.
@@ -25,6 +25,17 @@ struct Options {
 enum What {
     /// Build the apps and run the checks; exit code 1 when one failed, 3 when a language was left out
     Run(Run),
+    /// Build and run the tests of the SDKs; exit codes as of `run`
+    Sdks(Program),
+    /// Build and deploy `examples/polyglot`, and compare its answers with its page; exit codes as of `run`
+    Example(Program),
+}
+
+#[derive(clap::Args)]
+struct Program {
+    /// Use this `qyvol` rather than the one that `QYVOL_BIN` names
+    #[arg(long, value_name = "FILE")]
+    qyvol: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]
@@ -61,11 +72,25 @@ fn check(name: &str) -> Result<Check, String> {
 }
 
 fn main() -> ExitCode {
-    let What::Run(options) = Options::parse().command;
-    run_all(&options).unwrap_or_else(|error| {
+    let done = match Options::parse().command {
+        What::Run(options) => run_all(&options),
+        What::Sdks(program) => Qyvol::find(program.qyvol).and_then(|qyvol| sdks(&qyvol)).map(left_out),
+        What::Example(program) => Qyvol::find(program.qyvol)
+            .and_then(|qyvol| example(&qyvol))
+            .map(|absent| left_out(absent.into_iter().collect())),
+    };
+    done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// Says which toolchains are not there.
+fn left_out(absent: Vec<String>) -> ExitCode {
+    for why in &absent {
+        println!("left out: {why}");
+    }
+    ExitCode::from(if absent.is_empty() { 0 } else { LEFT_OUT })
 }
 
 fn run_all(options: &Run) -> Result<ExitCode> {

@@ -135,7 +135,7 @@ fn run_line(line: &str, folder: &Path) -> Result<Option<String>> {
     }
 }
 
-fn qyvol_build(qyvol: &Qyvol, folder: &Path) -> Result<Option<String>> {
+pub(crate) fn qyvol_build(qyvol: &Qyvol, folder: &Path) -> Result<Option<String>> {
     let mut command = clean(qyvol.build(folder));
     let output = command.stdin(Stdio::null()).output().context("start `qyvol build`")?;
     let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
