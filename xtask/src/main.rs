@@ -10,6 +10,7 @@ mod demo;
 mod deny;
 mod fuzz;
 mod house;
+mod julia;
 mod links;
 mod setup;
 mod shell;

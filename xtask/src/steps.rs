@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 
 use crate::shell::{cargo, is_ci, program, root, run as start, shown, target_folder};
-use crate::{aarch64, demo, deny, fuzz, house, links, setup};
+use crate::{aarch64, demo, deny, fuzz, house, julia, links, setup};
 
 /// What became of a step.
 pub(crate) enum Outcome {
@@ -22,7 +22,7 @@ struct Step {
     run: fn() -> Result<Outcome>,
 }
 
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     Step { name: "setup", what: "install what is missing", run: || passed(setup::all()) },
     Step { name: "format", what: "`rustfmt` has nothing to change", run: format },
     Step { name: "house", what: "crates depend on what they may know", run: || passed(house::check()) },
@@ -36,6 +36,7 @@ const STEPS: [Step; 14] = [
         run: polyglot,
     },
     Step { name: "demo", what: "`cargo xtask demo` runs to its end", run: || passed(demo::run()) },
+    Step { name: "julia", what: "a module as WasmTarget.jl makes them links and runs", run: julia::step },
     Step { name: "docs", what: "`rustdoc` has no warnings", run: docs },
     Step { name: "deny", what: "licences and sources of dependencies", run: || passed(deny::check()) },
     Step { name: "fuzz", what: "a short run of every fuzz target", run: || passed(fuzz::step()) },
@@ -51,8 +52,10 @@ const CORE: &str = "-p qyv-spec -p qyv-vfs -p qyv-wasi -p qyv-svc -p qyv-sched -
 const SDK: &str = "guest/rust";
 /// Apps that are built with it.
 const EXAMPLE: &str = "examples/logger";
+/// What is linked with modules of Julia's compilers.
+const JULIA: &str = "guest/julia/wasmtarget";
 /// Workspaces beside the main one, and the target that each is built for.
-const OTHER_WORKSPACES: [(&str, &str); 11] = [
+const OTHER_WORKSPACES: [(&str, &str); 12] = [
     (SDK, "wasm32-wasip1"),
     (SDK, "wasm32-wasip2"),
     ("tests/guests", "wasm32-wasip1"),
@@ -64,6 +67,7 @@ const OTHER_WORKSPACES: [(&str, &str); 11] = [
     ("examples/hello-http", "wasm32-wasip2"),
     ("xtask/bench-guests", "wasm32-wasip1"),
     ("tests/polyglot/apps/rust", "wasm32-wasip1"),
+    (JULIA, "wasm32-wasip1"),
 ];
 
 /// Prints the steps.
@@ -181,7 +185,7 @@ fn tests() -> Result<Outcome> {
     start(&mut cargo(&format!(
         "test --locked --quiet --workspace {PORTABLE} --features qyvold/otel --test otel"
     )))?;
-    for folder in [SDK, EXAMPLE] {
+    for folder in [SDK, EXAMPLE, JULIA] {
         start(&mut native(folder, "test --locked --quiet"))?;
     }
     // The tests use Node where it is; only this says that it was not.

@@ -34,6 +34,13 @@ fn each_world_is_named_with_its_sign() {
         (importing("go", "debug"), World::GoJs),
         (importing("env", "abort"), World::AssemblyScript),
         (importing("js_code", "kotlin.x"), World::JavaScript),
+        (importing("io", "write_nothing"), World::WasmTarget),
+        (
+            r#"(module (import "wasm:js-string" "fromCharCodeArray" (func)) (import "io" "write_nothing" (func)))"#
+                .to_owned(),
+            World::WasmTarget,
+        ),
+        (importing("wasm:js-string", "length"), World::JavaScript),
         (importing("extism:host/env", "input_length"), World::Extism),
         (importing("env", "proxy_log"), World::Proxy),
         // A host's own function is no world: `run` names it as one that nobody offers.

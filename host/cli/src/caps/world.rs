@@ -24,6 +24,8 @@ pub(crate) enum World {
     WasmBindgen,
     /// A browser, through JavaScript of the language's own.
     JavaScript,
+    /// JavaScript around a module of WasmTarget.jl.
+    WasmTarget,
     /// Emscripten's JavaScript.
     Emscripten,
     /// Go's JavaScript.
@@ -58,6 +60,7 @@ impl World {
             Self::Wasix => "wasix",
             Self::WasmBindgen => "wasm-bindgen",
             Self::JavaScript => "javascript",
+            Self::WasmTarget => "wasmtarget-jl",
             Self::Emscripten => "emscripten",
             Self::GoJs => "go-js",
             Self::AssemblyScript => "assemblyscript",
@@ -78,6 +81,7 @@ impl World {
             Self::Wasix => "WASIX",
             Self::WasmBindgen => "a browser, through wasm-bindgen",
             Self::JavaScript => "a browser or Node",
+            Self::WasmTarget => "a browser or Node, by WasmTarget.jl",
             Self::Emscripten => "a browser, through Emscripten",
             Self::GoJs => "a browser, through Go's `js/wasm`",
             Self::AssemblyScript => "AssemblyScript's own host",
@@ -97,6 +101,7 @@ impl World {
             Self::Wasix => "build it for plain WASI (`wasm32-wasip1`)",
             Self::WasmBindgen => "build it as a program for `wasm32-wasip1`, without `wasm-bindgen`",
             Self::JavaScript => "build it for WASI; for Kotlin, the target `wasmWasi` in place of `wasmJs`",
+            Self::WasmTarget => "link it with `guest/julia/wasmtarget`; see `docs/languages/julia.md`",
             Self::Emscripten => "build it with wasi-sdk, or with Emscripten's `-sSTANDALONE_WASM`",
             Self::GoJs => "build it with `GOOS=wasip1 GOARCH=wasm`",
             Self::AssemblyScript => {
@@ -138,6 +143,10 @@ fn module_stranger(scan: &Scan) -> Option<(World, String)> {
 }
 
 fn imported(scan: &Scan) -> Option<(World, String)> {
+    // Before the others: its strings are imports that any language with strings of JavaScript has.
+    if scan.imports.iter().any(|(module, name)| module == "io" && name == "write_nothing") {
+        return Some((World::WasmTarget, "the import `io::write_nothing`".to_owned()));
+    }
     let named = scan.imports.iter().find_map(|(module, name)| {
         let world = world_of(module, name)?;
         Some((world, format!("the import `{module}::{name}`")))
