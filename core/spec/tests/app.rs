@@ -198,6 +198,7 @@ fn what_a_host_cannot_give_is_named_key_by_key() {
         ai: true,
         exec: true,
         admin: true,
+        power: true,
         sensors: true,
         netfs: true,
         julia: true,

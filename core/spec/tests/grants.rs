@@ -234,3 +234,55 @@ fn a_bad_policy_is_explained() {
         assert!(errors.contains(says), "{errors}");
     }
 }
+
+/// What an app is granted with everything, and these folders.
+fn all(rest: &str, binds: &[&str]) -> Capabilities {
+    decided(&app(rest), &grants("all", binds)).unwrap_or_else(|refusals| panic!("{refusals:?}"))
+}
+
+#[test]
+fn a_child_keeps_what_its_starter_was_granted_too() {
+    let slots = "fs:\n  - {type: diskfs, source: slot:a, mount: /a, mode: read-write}\n  \
+        - {type: diskfs, source: slot:b, mount: /b, mode: read-write}\n  \
+        - {type: diskfs, source: slot:c, mount: /c}\n  - {type: memfs, mount: /tmp}\n";
+    let child = all(
+        &format!(
+            "permissions: {{fs: read-write, net: {{connect: [service://db, 'service://log/2', service://own, https://a.org], \
+             listen: [tcp://127.0.0.1:80]}}, exec: {{run: [x, y]}}, admin: [stop, logs], sensors: true}}\n\
+             env_from: [KEY, OWN]\nlimits: {{memory: 64MiB, fds: 64}}\n{slots}"
+        ),
+        &["a=/srv/shared/deep/er", "b=/srv/sharedness", "c=/srv/own"],
+    );
+    let starter = all(
+        "permissions: {net: {connect: [service://db/1, service://log, https://a.org]}, exec: {run: [y, z]}, \
+         admin: [logs, power], sensors: true}\nenv_from: [KEY]\nlimits: {memory: 8MiB, fds: 128}\n\
+         fs: {type: diskfs, source: slot:s, mount: /s, mode: read-write}\n",
+        &["s=/srv/shared:ro"],
+    );
+    let kept = child.within(&starter);
+    let words = |items: &[String]| items.join(" ");
+    let asked = &kept.permissions;
+    let dial: Vec<_> = asked.net.connect.iter().map(ToString::to_string).collect();
+    assert_eq!(words(&dial), "service://db/1 service://log/2");
+    assert!(asked.net.listen.is_empty() && !asked.net.anywhere && asked.sensors && !asked.exec.own);
+    assert_eq!(asked.exec.run, ["y".parse().unwrap_or_else(|e| panic!("{e}"))]);
+    assert_eq!(asked.admin, [qyv_spec::manifest::AdminRight::Logs]);
+    assert_eq!(asked.fs, qyv_spec::manifest::OwnFiles::ReadOnly);
+    assert_eq!(kept.env_from.iter().map(ToString::to_string).collect::<Vec<_>>(), ["KEY"]);
+    assert_eq!((kept.limits.memory, kept.limits.fds, kept.limits.disk), (8 << 20, 64, 0));
+    // A folder within one of the starter's, no more than that one lets it; beside it in name alone, or elsewhere: nothing.
+    let places: Vec<_> = kept.mounts.iter().map(|mount| mount.mount.to_string()).collect();
+    assert_eq!(places, ["/a", "/tmp"]);
+    assert_eq!(
+        (kept.mounts[0].mode, &kept.mounts[0].from),
+        (Mode::ReadOnly, &MountedFrom::Folder { root: "/srv/shared".into(), path: "deep/er".into() })
+    );
+    // Nothing grows on the way, and whoever has nothing hands nothing on.
+    let poor = all("", &[]);
+    assert_eq!(child.within(&starter).within(&starter), kept);
+    let nothing = child.within(&poor);
+    assert_eq!(nothing.within(&starter).mounts, nothing.mounts);
+    let mut own = poor.permissions.clone();
+    own.fs = qyv_spec::manifest::OwnFiles::ReadOnly;
+    assert_eq!(nothing.permissions, own);
+}

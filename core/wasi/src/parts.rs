@@ -4,7 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use qyv_vfs::{Budget, Node, Vfs};
+use qyv_vfs::{Budget, Charge, Node, Vfs};
 
 use crate::process::LISTEN_FDS;
 use crate::table::Kind;
@@ -28,8 +28,10 @@ pub struct Parts {
     pub services: bool,
     /// The listening sockets and their names.
     pub listeners: Vec<(String, Listener)>,
-    /// The counter of [`Process::descriptors`], with the standard streams in it: they stay open. Its limit is the most.
+    /// The counter of [`Process::descriptors`]. Its limit is the most.
     pub descriptors: Budget,
+    /// The standard streams in it, which stay open.
+    pub streams: Charge,
 }
 
 impl Process {
@@ -47,9 +49,8 @@ impl Process {
                 }
             })
             .collect();
-        let descriptors = self.table.open().clone();
-        let others = descriptors.used().saturating_sub(STANDARD_STREAMS);
-        descriptors.give_back(others);
+        let descriptors = self.table.counter().clone();
+        let streams = self.table.into_charge(STANDARD_STREAMS);
         let split = |variable: &str| {
             let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
             (name.to_owned(), value.to_owned())
@@ -61,6 +62,7 @@ impl Process {
             services: self.services,
             listeners: self.listeners,
             descriptors,
+            streams,
             vfs: self.vfs,
         }
     }
@@ -92,5 +94,7 @@ mod tests {
         assert!(parts.services);
         assert_eq!(parts.listeners, [("web".into(), Listener(5))]);
         assert_eq!((parts.descriptors.limit(), parts.descriptors.used()), (17, 3));
+        drop(parts.streams);
+        assert_eq!(parts.descriptors.used(), 0);
     }
 }

@@ -50,7 +50,7 @@ impl Process {
     /// clone.
     #[must_use]
     pub fn descriptors(&self) -> &Budget {
-        self.table.open()
+        self.table.counter()
     }
 
     /// The guest's files.
@@ -94,6 +94,7 @@ pub struct ProcessBuilder {
     services: bool,
     listeners: Vec<(String, Listener)>,
     limits: Limits,
+    descriptors: Option<Budget>,
     memory: Option<Budget>,
 }
 
@@ -154,6 +155,13 @@ impl ProcessBuilder {
         self
     }
 
+    /// Counts its open descriptors here, where others may count theirs: together they are no more than its limit. Without
+    /// it the process has a counter of its own.
+    pub fn descriptor_budget(mut self, budget: Budget) -> Self {
+        self.descriptors = Some(budget);
+        self
+    }
+
     /// Sets the counter to which buffers and descriptors are charged.
     pub fn memory_budget(mut self, budget: Budget) -> Self {
         self.memory = Some(budget);
@@ -175,7 +183,7 @@ impl ProcessBuilder {
             return Err(Error::INVAL);
         }
         let memory = self.memory.unwrap_or_else(Budget::unlimited);
-        let mut table = Table::new(self.limits.fds, &memory)?;
+        let mut table = Table::new(self.limits.fds, self.descriptors, &memory)?;
         for (stream, direction) in [
             (Stream::Stdin, rights::FD_READ),
             (Stream::Stdout, rights::FD_WRITE),

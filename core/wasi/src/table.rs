@@ -104,8 +104,11 @@ pub(crate) struct Table {
     /// One bit a slot, set when it is taken: finding the lowest free number looks at 64 at once.
     taken: Vec<u64>,
     limit: u32,
-    /// Counts what is open, for whoever looks from outside.
-    open: Budget,
+    /// Counts what is open, for whoever looks from outside, and what other processes hold of the same limit.
+    counter: Budget,
+    /// What is open here, and room for one more that was reserved.
+    open: Charge,
+    count: u64,
     /// Holds the bytes of `slots`.
     charge: Charge,
 }
@@ -114,18 +117,26 @@ pub(crate) struct Table {
 const STEP: usize = 64;
 
 impl Table {
-    /// `INVAL` unless `limit` is 3 to [`FDS_MAX`].
-    pub(crate) fn new(limit: u32, budget: &Budget) -> Result<Self> {
+    /// What is open is counted in `counter` too, beside what others count there. `INVAL` unless `limit` is 3 to
+    /// [`FDS_MAX`].
+    pub(crate) fn new(limit: u32, counter: Option<Budget>, budget: &Budget) -> Result<Self> {
         if !(3..=FDS_MAX).contains(&limit) {
             return Err(Error::INVAL);
         }
-        let charge = budget.charge(0).ok_or(Error::NOMEM)?;
-        Ok(Self { slots: Vec::new(), taken: Vec::new(), limit, open: Budget::new(limit.into()), charge })
+        let counter = counter.unwrap_or_else(|| Budget::new(limit.into()));
+        let (open, charge) = (counter.hold(), budget.hold());
+        Ok(Self { slots: Vec::new(), taken: Vec::new(), limit, counter, open, count: 0, charge })
     }
 
     /// The counter of what is open; its limit is that of descriptors.
-    pub(crate) fn open(&self) -> &Budget {
-        &self.open
+    pub(crate) fn counter(&self) -> &Budget {
+        &self.counter
+    }
+
+    /// Counts `most` of what is open on, for whoever keeps them open elsewhere.
+    pub(crate) fn into_charge(mut self, most: u64) -> Charge {
+        self.open.shrink(self.open.amount().saturating_sub(most));
+        self.open
     }
 
     /// `BADF` when it is not open.
@@ -155,6 +166,9 @@ impl Table {
             }
             self.slots.resize_with(slots, || None);
             self.taken.push(0);
+        }
+        if !self.open.try_resize(self.count + 1) {
+            return Err(Error::MFILE);
         }
         Ok(free as u32)
     }
@@ -186,7 +200,8 @@ impl Table {
     /// Takes all descriptors out; their owner closes what they name.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Descriptor> + use<> {
         self.taken.clear();
-        self.open.give_back(u64::MAX);
+        self.count = 0;
+        self.open.shrink(u64::MAX);
         let slots = core::mem::take(&mut self.slots);
         self.charge.shrink(u64::MAX);
         slots.into_iter().flatten()
@@ -200,12 +215,9 @@ impl Table {
         let bit = 1 << (fd % STEP);
         *word = if descriptor.is_some() { *word | bit } else { *word & !bit };
         let before = core::mem::replace(slot, descriptor);
-        match (before.is_some(), slot.is_some()) {
-            (true, false) => self.open.give_back(1),
-            // There is room: numbers end at the limit of the counter.
-            (false, true) => drop(self.open.take_up_to(1)),
-            _ => {}
-        }
+        self.count = (self.count + u64::from(slot.is_some())).saturating_sub(u64::from(before.is_some()));
+        // What was reserved and not used is given back with the next change.
+        self.open.shrink(self.open.amount().saturating_sub(self.count));
         before
     }
 }

@@ -10,7 +10,7 @@ mod handler;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
-use qyv_vfs::Budget;
+use qyv_vfs::{Budget, Charge};
 use qyv_wasi::{Denial, Process, Stream, Wait};
 use qyvol_net::Outside;
 use wasmtime::component::{Component, Linker};
@@ -251,7 +251,7 @@ async fn run_component<H: SharedHost>(
 ) -> Result<SharedEnd> {
     let SharedStart { process, host, memory } = start;
     let host = Lent::new(host);
-    let config = config_of(process, &host, &memory)?;
+    let (config, _streams) = config_of(process, &host, &memory)?;
     // Held until the program has ended.
     let handles = memory.charge(config.limits.handle_bytes());
     let component = ComponentState::new(config).map_err(wasmtime::Error::new)?;
@@ -276,14 +276,14 @@ fn config_of<H: SharedHost>(
     process: Process,
     host: &Arc<Lent<H>>,
     memory: &Budget,
-) -> Result<ComponentConfig> {
+) -> Result<(ComponentConfig, Charge)> {
     let mut parts = process.into_parts();
     let services = Services::new(host.clone(), parts.listeners, memory.clone());
     if parts.services {
         parts.preopens.push(services.describe(&mut parts.vfs).map_err(wasmtime::Error::new)?);
     }
     let standard = |stream| Box::new(Standard::new(host.clone(), stream));
-    Ok(ComponentConfig {
+    let config = ComponentConfig {
         args: parts.args,
         env: parts.env,
         vfs: parts.vfs,
@@ -295,7 +295,8 @@ fn config_of<H: SharedHost>(
         stderr: standard(Stream::Stderr),
         limits: ComponentLimits::of_process(parts.descriptors.available(), memory.limit()),
         descriptors: parts.descriptors,
-    })
+    };
+    Ok((config, parts.streams))
 }
 
 fn end(error: &wasmtime::Error, refused: bool) -> SharedEnd {

@@ -6,7 +6,7 @@ use alloc::{format, vec};
 
 use super::{App, LOG_BYTES_DEFAULT, STOP_GRACE_MS_DEFAULT};
 use crate::manifest::{
-    Isolation, Kind, MountKind, Program, Restart, Runtime, SchedulerMode, SchedulerPolicy, Source,
+    AdminRight, Isolation, Kind, MountKind, Program, Restart, Runtime, SchedulerMode, SchedulerPolicy, Source,
 };
 use crate::problem::{KeyPath, Problem};
 use crate::service::Endpoint;
@@ -33,8 +33,10 @@ pub struct HostFeatures {
     pub ai: bool,
     /// `permissions.exec`.
     pub exec: bool,
-    /// `permissions.admin`.
+    /// `permissions.admin`, but for turning the machine off and on.
     pub admin: bool,
+    /// `permissions.admin: [power]`.
+    pub power: bool,
     /// `permissions.sensors`.
     pub sensors: bool,
     /// Mounts of `type: netfs`.
@@ -99,6 +101,7 @@ impl App {
         let restarts = self.restart != Restart::Never && kind_given;
         let predictive = self.scheduler.mode == SchedulerMode::Ai
             || self.scheduler.policy == SchedulerPolicy::FairPredictive;
+        let others = asked.admin.iter().any(|right| *right != AdminRight::Power);
         let volume = asked.fs == crate::manifest::OwnFiles::ReadWrite;
         let netfs = self.fs.iter().position(|mount| mount.kind == MountKind::Netfs);
 
@@ -112,7 +115,13 @@ impl App {
             (right("net").then("listen"), !net.listen.is_empty(), host.listen, "listening at a port"),
             (right("ai"), asked.ai.is_some(), host.ai, "inference"),
             (right("exec"), asked.exec.own || !asked.exec.run.is_empty(), host.exec, "starting programs"),
-            (right("admin"), !asked.admin.is_empty(), host.admin, "rights over other apps"),
+            (right("admin"), others, host.admin, "rights over other apps"),
+            (
+                right("admin"),
+                asked.admin.contains(&AdminRight::Power),
+                host.power,
+                "turning the machine off and on",
+            ),
             (right("gfx"), asked.gfx, host.gfx, "a window or screen"),
             (right("sensors"), asked.sensors, host.sensors, "sensors"),
         ];

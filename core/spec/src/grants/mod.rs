@@ -8,6 +8,7 @@ mod allow;
 mod decide;
 mod policy;
 mod request;
+mod within;
 
 use alloc::vec::Vec;
 

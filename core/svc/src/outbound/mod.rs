@@ -12,6 +12,7 @@
 
 mod zone;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -88,6 +89,8 @@ impl fmt::Display for Host {
 pub struct Outbound {
     hosts: BTreeMap<Host, BTreeSet<(u16, Scheme)>>,
     anywhere: bool,
+    /// What must allow it too.
+    within: Option<Box<Self>>,
 }
 
 impl Outbound {
@@ -98,24 +101,40 @@ impl Outbound {
         for grant in grants {
             hosts.entry(Host::of(&grant)).or_default().insert((grant.port, grant.scheme));
         }
-        Self { hosts, anywhere }
+        Self { hosts, anywhere, within: None }
+    }
+
+    /// What both allow: for an app that another one starts. Whether `outer` allows it is asked about every name and every
+    /// address.
+    #[must_use]
+    pub fn within(mut self, outer: Self) -> Self {
+        self.within = Some(Box::new(match self.within.take() {
+            Some(between) => between.within(outer),
+            None => outer,
+        }));
+        self
     }
 
     /// Whether it is nothing at all.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         self.hosts.is_empty() && !self.anywhere
+            || self.within.as_ref().is_some_and(|outer| outer.is_nothing())
     }
 
     /// Whether any bare connection may be made.
     #[must_use]
     pub fn connects(&self) -> bool {
-        self.anywhere || self.hosts.values().flatten().any(|(_, scheme)| *scheme == Scheme::Tcp)
+        let own = self.anywhere || self.hosts.values().flatten().any(|(_, scheme)| *scheme == Scheme::Tcp);
+        own && self.within.as_ref().is_none_or(|outer| outer.connects())
     }
 
     /// Whether a host may be asked for by this protocol: before anything is looked up. Without a port, any port counts.
     #[must_use]
     pub fn allows(&self, scheme: Scheme, host: &Host, port: Option<u16>) -> bool {
+        if self.within.as_ref().is_some_and(|outer| !outer.allows(scheme, host, port)) {
+            return false;
+        }
         match (host, port) {
             (Host::Name(_), _) => self.anywhere || self.names(scheme, host, port),
             (Host::Number(ip), Some(port)) => self.allows_address(scheme, None, SocketAddr::new(*ip, port)),
@@ -129,6 +148,9 @@ impl Outbound {
     /// Whether an address may be dialled by this protocol, by its number or because it is what `name` stands for.
     #[must_use]
     pub fn allows_address(&self, scheme: Scheme, name: Option<&Host>, address: SocketAddr) -> bool {
+        if self.within.as_ref().is_some_and(|outer| !outer.allows_address(scheme, name, address)) {
+            return false;
+        }
         let ip = address.ip().to_canonical();
         let granted = |host: &Host| self.names(scheme, host, Some(address.port()));
         match zone_of(ip) {
@@ -156,6 +178,7 @@ impl Outbound {
     pub fn listed(&self) -> impl Iterator<Item = String> {
         let tcp = |(host, ports): (&Host, &BTreeSet<(u16, Scheme)>)| {
             let ports = ports.iter().filter(|(_, scheme)| *scheme == Scheme::Tcp).map(|(port, _)| *port);
+            let ports = ports.filter(|port| self.allows(Scheme::Tcp, host, Some(*port)));
             let address = |port| host.address(Scheme::Tcp, port).to_string();
             ports.map(address).collect::<alloc::vec::Vec<_>>()
         };

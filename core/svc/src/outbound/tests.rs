@@ -266,3 +266,33 @@ fn listed_hosts_read_back() {
     assert!(listed.iter().all(|text| Host::with_port(text).is_some()));
     assert!(some.ports(&name("b.example")).eq([1, 2]) && some.ports(&name("c.example")).next().is_none());
 }
+
+#[test]
+fn within_another_only_what_both_allow_is_reached() {
+    let (public, private, local) =
+        (address("93.184.216.34:80"), address("10.0.0.7:80"), address("127.0.0.1:80"));
+    let db = name("db.example.org");
+    let named = || outbound(&["tcp://db.example.org:80", "tcp://127.0.0.1:80"]);
+    // An app that may reach private addresses by a name does not bring that to one that may reach the internet.
+    for both in [named().within(anywhere()), anywhere().within(named())] {
+        assert!(
+            both.allows(Scheme::Tcp, &db, Some(80)) && both.allows_address(Scheme::Tcp, Some(&db), public)
+        );
+        assert!(!both.allows_address(Scheme::Tcp, Some(&db), private));
+        assert!(!both.allows_address(Scheme::Tcp, None, local));
+        assert!(!both.allows(Scheme::Tcp, &name("other.org"), Some(80)));
+    }
+    assert_eq!(named().within(anywhere()).listed().collect::<Vec<_>>(), ["db.example.org:80"]);
+    // Each of a chain counts, wherever in it the narrow one stands.
+    let web = || outbound(&["https://db.example.org"]);
+    for narrow in [
+        named().within(anywhere()).within(web()),
+        web().within(anywhere()).within(named()),
+        anywhere().within(web().within(named())),
+    ] {
+        assert!(!narrow.allows(Scheme::Tcp, &db, Some(80)) && !narrow.allows(Scheme::Tcp, &db, Some(443)));
+        assert!(!narrow.allows_address(Scheme::Tcp, Some(&db), public));
+    }
+    assert!(anywhere().within(Outbound::default()).is_nothing());
+    assert!(!anywhere().within(web()).connects() && anywhere().within(named()).connects());
+}

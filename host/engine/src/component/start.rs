@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use qyv_vfs::Budget;
+use qyv_vfs::{Budget, Charge};
 use qyv_wasi::{Parts, StreamKind};
 use qyvol_net::Outside;
 use tokio::io::Interest;
@@ -57,7 +57,7 @@ pub(crate) fn run(
     add_to_linker(&mut linker)?;
     let prepared = Prepared::new(&linker, component)?;
     let Start { process, stdio, memory, outside, interrupt, watchdog } = start;
-    let config = config(process.into_parts(), stdio, outside, &interrupt, &memory);
+    let (config, _streams) = config(process.into_parts(), stdio, outside, &interrupt, &memory);
     // Held until the program has ended.
     let fixed_bytes = instance_bytes.saturating_add(config.limits.handle_bytes());
     let Some(_fixed) = memory.charge(fixed_bytes) else {
@@ -93,9 +93,9 @@ fn config(
     outside: Option<Arc<Outside>>,
     interrupt: &Interrupt,
     memory: &Budget,
-) -> ComponentConfig {
+) -> (ComponentConfig, Charge) {
     // Whoever starts a component here grants it neither services nor listeners; what is left is the network outside.
-    let Parts { args, env, vfs, preopens, descriptors, services: _, listeners: _ } = parts;
+    let Parts { args, env, vfs, preopens, descriptors, streams, services: _, listeners: _ } = parts;
     let services = outside.clone().map(|outside| {
         let host =
             ProcessHost::new(Stdio { stdin: false, ..stdio.clone() }, Some(outside), interrupt.clone());
@@ -103,7 +103,7 @@ fn config(
     });
     let stdin: Box<dyn StdinStream + Sync> =
         if stdio.stdin { Box::new(HostStdin) } else { Box::new(tokio::io::empty()) };
-    ComponentConfig {
+    let config = ComponentConfig {
         args,
         env,
         vfs,
@@ -115,7 +115,8 @@ fn config(
         stderr: output(stdio.stderr, rustix::stdio::stderr(), interrupt),
         limits: ComponentLimits::of_process(descriptors.available(), memory.limit()),
         descriptors,
-    }
+    };
+    (config, streams)
 }
 
 /// A full sink is waited for as in modules: it ends in `descriptor`.

@@ -194,7 +194,7 @@ impl<H: SharedHost> SharedHandler<H> {
     {
         let SharedStart { process, host, memory } = start;
         let host = Lent::new(host);
-        let mut config = config_of(process, &host, &memory).map_err(Failed::NotStarted)?;
+        let (mut config, _streams) = config_of(process, &host, &memory).map_err(Failed::NotStarted)?;
         config.limits = config.limits.for_a_request();
         let call_bytes = config.limits.call_bytes;
         // Held until the instance is gone.
