@@ -893,3 +893,4 @@ it-ends-with-its-instance-or-when-this-command = It ends with its instance, or w
 the-second-replica-without-what-it-says-to = the second replica, without what it says to standard error
 ctrl-c-ends-the-watching-not-the-app = Ctrl-C ends the watching, not the app. The app waits for nobody: what is read too slowly here is missed, and said so.
 what-it-has-written-before-is-shown-by-qyvol = What it has written before is shown by `qyvol logs`. When the app ends, its exit code is given.
+permissions-exec-and-permissions-admin-need-a = `permissions.exec` and `permissions.admin` need a daemon: deploy it with `qyvol deploy`

@@ -892,3 +892,4 @@ it-ends-with-its-instance-or-when-this-command = Termina con su instancia, o cua
 the-second-replica-without-what-it-says-to = la segunda réplica, sin lo que escribe en la salida de errores
 ctrl-c-ends-the-watching-not-the-app = Ctrl-C deja de mostrar, no termina la aplicación. La aplicación no espera a nadie: lo que aquí se lee demasiado despacio se pierde, y se dice.
 what-it-has-written-before-is-shown-by-qyvol = Lo que escribió antes lo muestra `qyvol logs`. Cuando la aplicación termina, se da su código de salida.
+permissions-exec-and-permissions-admin-need-a = `permissions.exec` y `permissions.admin` necesitan un daemon: despliéguela con `qyvol deploy`

@@ -1,5 +1,5 @@
 //! What the daemon says to its workers ([`worker`]), to its clients ([`api`]) and to the process that deploys the folder it
-//! follows ([`followed`]), what workers say to clients ([`session`]), and how messages with file descriptors go over a Unix
+//! follows ([`followed`]), what workers say to clients ([`session`]), what programs ask of the system ([`system`]), and how messages with file descriptors go over a Unix
 //! socket ([`channel`]).
 //!
 //! It is **not** the place of any behaviour: both sides of each conversation take their types from here, so that they
@@ -12,6 +12,7 @@ pub mod channel;
 pub mod followed;
 pub mod instance;
 pub mod session;
+pub mod system;
 pub mod worker;
 
 pub use instance::InstanceId;

@@ -15,6 +15,7 @@ use qyv_spec::service::{Endpoint, Name, ServiceAddress};
 use serde::{Deserialize, Serialize};
 
 use crate::InstanceId;
+use crate::system::{Answer, Ask};
 
 /// The version of this conversation. Both sides must speak the same one: a daemon that finds workers of another version
 /// lets them drain.
@@ -96,6 +97,8 @@ pub enum ToWorker {
         /// Whether it may still connect to any host with a public address.
         anywhere: bool,
     },
+    /// The answer to an [`Ask`].
+    Answer(Box<Answer>),
     /// Tell what the instances have used.
     Usage {
         /// Comes back with the answer.
@@ -316,6 +319,8 @@ pub enum FromWorker {
         /// Why not.
         message: String,
     },
+    /// A program asks something of the system. An answer is sent for each.
+    Ask(Box<Ask>),
     /// An instance has ended.
     Exited(Box<Exited>),
     /// The answer to [`ToWorker::Usage`].

@@ -96,6 +96,7 @@ fn serve(worker: &Arc<Worker>, control: &UnixListener, token: &str) -> Result<()
         lease = hello.lease;
         let over = converse(worker, &Arc::new(stream), control, lease, token);
         worker.reporter.disconnect();
+        worker.asks.disconnect();
         draining |= over.drain;
         next = over.next;
         orphan_since = Instant::now();
@@ -175,6 +176,7 @@ fn converse(
             ended,
         })
     });
+    worker.asks.connect();
     let mut drain = false;
     loop {
         let mut waiting = [
@@ -257,6 +259,7 @@ fn obey(worker: &Arc<Worker>, received: Received<ToWorker>) {
         ToWorker::Usage { request } => {
             worker.reporter.tell(FromWorker::Usage { request, instances: worker.used() });
         }
+        ToWorker::Answer(answer) => worker.asks.answered(*answer),
         ToWorker::Exec(exec) => session::exec(worker, *exec, descriptors),
         ToWorker::Attach { instance } => session::attach(worker, instance, descriptors),
         ToWorker::Hello(_) | ToWorker::Drain => {}

@@ -17,11 +17,13 @@ use qyv_wasi::{
 use qyvol_engine::shared::SharedHost;
 use qyvol_engine::system;
 use qyvol_net::{Outside, Outward};
+use qyvol_protocol::system::SERVICE;
 use tokio::time::{Instant, Sleep};
 
 use crate::executor::{Meter, may_wait};
 use crate::services::{Services, Shared};
 use crate::stdio::Stdio;
+use crate::system::Caller;
 use crate::tcp::Accepting;
 
 /// The longest single sleep; a wait that is longer is looked at again.
@@ -60,6 +62,8 @@ pub(crate) struct GuestHost {
     listeners: Vec<Option<Listening>>,
     sleep: Option<Pin<Box<Sleep>>>,
     denials: Arc<Mutex<Vec<Denial>>>,
+    /// Who it is for the system's own service.
+    caller: Caller,
 }
 
 impl GuestHost {
@@ -68,22 +72,23 @@ impl GuestHost {
         services: Arc<Services>,
         stdio: Stdio,
         meter: Arc<Meter>,
-        memory: Budget,
         outside: Arc<Outside>,
         listeners: Vec<Listening>,
+        caller: Caller,
     ) -> Self {
         Self {
             app,
             services,
             stdio,
             meter,
-            memory,
+            memory: caller.memory.clone(),
             outside,
             sockets: Vec::new(),
             connections: Arc::default(),
             listeners: listeners.into_iter().map(Some).collect(),
             sleep: None,
             denials: Arc::default(),
+            caller,
         }
     }
 
@@ -233,6 +238,11 @@ impl qyv_wasi::Host for GuestHost {
             qyv_wasi::Host::service(self, name, port)?;
             let outward = self.outside.dial(name, direction)?;
             return Ok(self.keep(Held::Outside(outward)));
+        }
+        if name == SERVICE {
+            qyv_wasi::Host::service(self, name, port)?;
+            let end = self.caller.dial(ways(direction))?;
+            return Ok(self.keep(Held::Service(end)));
         }
         let dial = Dial { app: self.app, name, port, ways: ways(direction), budget: &self.memory };
         let end = self.services.dial(&dial)?;

@@ -22,15 +22,16 @@ use qyvol_protocol::InstanceId;
 use qyvol_protocol::worker::{Exited, FromWorker, Running, Start, Used};
 
 use self::beside::Besides;
-pub(crate) use self::beside::{Beside, Purpose, WORKER_EXECS_MAX};
+pub(crate) use self::beside::{Beside, Purpose, WORKER_CHILDREN_MAX, WORKER_EXECS_MAX};
 pub(crate) use self::ending::{End, Why};
-pub(crate) use self::setup::outbound;
-use self::setup::{Given, Wanted};
+use self::setup::{Dialler, Wanted};
+pub(crate) use self::setup::{Given, outbound};
 use crate::door::Bell;
 use crate::executor::{Meter, Task};
 use crate::guest::GuestHost;
 use crate::http::{self, Server};
 use crate::stdio::{Stdio, Watchers};
+use crate::system::Turns;
 use crate::worker::{Code, Worker};
 
 /// An instance that runs.
@@ -44,10 +45,12 @@ pub(crate) struct Instance {
     descriptors: Budget,
     connections: Arc<AtomicU32>,
     /// For programs beside its own; a handler of requests has none.
-    given: Option<Given>,
+    given: Option<Arc<Given>>,
     task: Mutex<Option<Task>>,
     /// Programs that run beside its own.
     besides: Besides,
+    /// What it may ask of the system at once.
+    pub(crate) turns: Turns,
     /// Told of its end when the last of its programs is gone; for those that are to be added.
     over: Mutex<Weak<Over>>,
     log: LogStream,
@@ -104,34 +107,38 @@ impl Instance {
         let opened = worker.bundle(&start.bundle)?;
         let log = log(worker, start);
         let (memory, meter) = (Budget::new(start.limits.memory), Arc::new(Meter::default()));
-        let files = files::tree(start, &opened, &memory)?;
+        let files = files::tree(&start.into(), &opened, &memory)?;
         let group = worker
             .executor
             .add_group(start.instance.app.as_str(), share(start))
             .ok_or_else(|| "too many instances".to_owned())?;
         let dialler = worker.services.grant(&start.instance.app, start.instance.generation, &start.dial);
         let outgoing = outbound(&start.connect, start.anywhere);
-        let given = Given {
+        let given = Arc::new(Given {
+            instance: start.instance.clone(),
+            via: Vec::new(),
             app: start.instance.app.clone(),
             opened,
             program,
             files,
             env: start.env.clone(),
             fds: start.limits.fds,
-            dialler,
+            descriptors: Budget::new(start.limits.fds.into()),
+            dialler: Dialler::of_instance(dialler),
             dials: !start.dial.is_empty() || outgoing.connects(),
             outside: worker.outside(&start.instance.app, outgoing, start.limits.fds, &memory),
             group,
             memory: memory.clone(),
             meter: Arc::clone(&meter),
-            cpu_time: start.limits.cpu_time_ms.map(Duration::from_millis),
-        };
+            times: setup::times(&meter, start.limits.cpu_time_ms),
+        });
         let watchers = Arc::new(Watchers::default());
         let set_up = || {
             let listens = setup::listen(worker, start, sockets, &given.opened, &given.memory)?;
             let (name, args) = (start.instance.app.as_str(), &start.args[..]);
             let stdio = Stdio::log(&log, &watchers);
-            let wanted = Wanted { name, args, env: &[], stdio, meter: &given.meter };
+            let descriptors = Some(given.descriptors.clone());
+            let wanted = Wanted { name, args, env: &[], stdio, meter: &given.meter, descriptors };
             Ok((listens.services, listens.bell, given.program(worker, wanted, listens.all)?))
         };
         let (listeners, bell, shared) = match set_up() {
@@ -155,6 +162,7 @@ impl Instance {
             given: Some(given),
             task: Mutex::default(),
             besides: Besides::default(),
+            turns: Turns::default(),
             over: Mutex::default(),
             log,
             watchers,
@@ -210,6 +218,7 @@ impl Instance {
             given: None,
             task: Mutex::default(),
             besides: Besides::default(),
+            turns: Turns::default(),
             over: Mutex::default(),
             log,
             watchers,

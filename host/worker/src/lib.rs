@@ -14,6 +14,7 @@
 #![cfg(target_os = "linux")]
 
 mod arguments;
+mod asks;
 mod control;
 mod door;
 mod executor;
@@ -29,6 +30,7 @@ mod services;
 mod session;
 mod starting;
 mod stdio;
+mod system;
 mod tcp;
 mod walls;
 mod worker;

@@ -9,10 +9,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use qyv_spec::manifest::Service;
+use qyv_spec::manifest::{Protocol, Service};
 use qyv_spec::service::{Name, ServiceAddress};
 use qyv_svc::{AppId, Bridge, Connection, Dial, End, InstanceId, Link, ListenerId, Network, Provider, Wakes};
 use qyv_vfs::{Budget, Result};
+use qyvol_protocol::system::SERVICE;
 use qyvol_protocol::worker::Route;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -90,7 +91,9 @@ impl Services {
     /// A network without names, and the socket on which other workers dial its services.
     pub(crate) fn start(socket: StdUnixListener, reactor: Handle) -> std::io::Result<Arc<Self>> {
         socket.set_nonblocking(true)?;
-        let services = Arc::new(Self { state: Mutex::default(), reactor });
+        let mut state = State::default();
+        offer_system(&mut state.network).map_err(std::io::Error::other)?;
+        let services = Arc::new(Self { state: Mutex::new(state), reactor });
         let listener = {
             let _entered = services.reactor.enter();
             UnixListener::from_std(socket)?
@@ -113,6 +116,21 @@ impl Services {
         state.network.grant(number, dial.iter().cloned().collect(), &mut wakes);
         drop(state);
         number
+    }
+
+    /// Says what a program may dial that another one starts, and gives the number that it dials under.
+    pub(crate) fn grant_child(&self, dial: &[ServiceAddress]) -> AppId {
+        let mut wakes = Wakes::new();
+        let mut state = self.lock();
+        let number = state.number();
+        state.network.grant(number, dial.iter().cloned().collect(), &mut wakes);
+        drop(state);
+        number
+    }
+
+    /// Who dials under this number is gone.
+    pub(crate) fn forget(&self, number: AppId) {
+        self.lock().network.forget(number);
     }
 
     /// Says what all instances of an app in this process may still dial. Their other connections end.
@@ -234,6 +252,10 @@ impl Services {
         let Some(line) = timeout(PATIENCE, line(&mut stream)).await?? else { return Ok(()) };
         drop(place);
         let asked: Asked = serde_json::from_slice(&line)?;
+        if asked.service.as_str() == SERVICE {
+            // Each worker answers its own programs.
+            return stream.write_u8(REFUSED).await;
+        }
         // The dialling worker has charged its app already; this bounds what waits on this side.
         let transit = Budget::new(TRANSIT_BYTES);
         let delivered =
@@ -252,6 +274,19 @@ impl Services {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The system's own service is there for all that were granted it. Who dials it is answered before the network is asked.
+fn offer_system(network: &mut Network<Shared>) -> std::result::Result<(), String> {
+    let service =
+        Service { name: SERVICE.parse().map_err(|_| "no name")?, port: None, proto: Protocol::Lines };
+    let description = "The system, version 1: starts programs (`permissions.exec`), shows and stops apps \
+        (`permissions.admin`). Requests and answers are objects in JSON, a line each: {\"v\":1,\"id\":1,\"do\":\"ps\"}";
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    network.claim(Provider::System, &[service], description).map_err(|error| text(&error))?;
+    let nobody = Budget::new(0);
+    network.listen(Provider::System, InstanceId(0), SERVICE, None, &nobody).map_err(|error| text(&error))?;
+    Ok(())
 }
 
 impl State {

@@ -6,9 +6,11 @@ mod watchers;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
+use qyv_svc::End;
 use qyv_wasi::{Error, Interest, Readiness, Result, Stream, StreamKind};
 use qyvol_logs::LogStream;
 
+use crate::services::Shared;
 pub(crate) use pipe::Pipe;
 pub(crate) use watchers::{Watcher, Watchers};
 
@@ -21,9 +23,15 @@ const KEPT_BYTES_MAX: usize = 1024;
 /// The standard streams of a guest.
 pub(crate) struct Stdio {
     /// `None` is at its end from the start.
-    stdin: Option<Pipe>,
+    stdin: Option<Input>,
     stdout: Output,
     stderr: Output,
+}
+
+/// Where a guest reads.
+enum Input {
+    Pipe(Pipe),
+    Line(Arc<End<Shared>>),
 }
 
 /// Where one stream of output goes.
@@ -32,6 +40,8 @@ enum Output {
     Log { log: LogStream, watchers: Arc<Watchers> },
     /// To a client, who is waited for.
     Pipe(Pipe),
+    /// To another guest, which is waited for.
+    Line(Arc<End<Shared>>),
     /// Nowhere, but for its beginning.
     Kept(Kept),
 }
@@ -63,7 +73,15 @@ impl Stdio {
 
     /// Those of a program that a client runs.
     pub(crate) fn pipes(stdin: Option<Pipe>, stdout: Pipe, stderr: Pipe) -> Self {
+        let stdin = stdin.map(Input::Pipe);
         Self { stdin, stdout: Output::Pipe(stdout), stderr: Output::Pipe(stderr) }
+    }
+
+    /// Those of a program that another guest runs: `io` is its output, and its input when it reads any.
+    pub(crate) fn lines(reads: bool, io: End<Shared>, stderr: End<Shared>) -> Self {
+        let io = Arc::new(io);
+        let stdin = reads.then(|| Input::Line(Arc::clone(&io)));
+        Self { stdin, stdout: Output::Line(io), stderr: Output::Line(Arc::new(stderr)) }
     }
 
     /// No input, and output of which the beginning is kept.
@@ -77,7 +95,8 @@ impl Stdio {
 
     pub(crate) fn read(&self, stream: Stream, into: &mut [u8]) -> Result<usize> {
         match (stream, &self.stdin) {
-            (Stream::Stdin, Some(pipe)) => pipe.read(into),
+            (Stream::Stdin, Some(Input::Pipe(pipe))) => pipe.read(into),
+            (Stream::Stdin, Some(Input::Line(line))) => line.receive(into, false),
             (Stream::Stdin, None) => Ok(0),
             (Stream::Stdout | Stream::Stderr, _) => Err(Error::BADF),
         }
@@ -95,6 +114,7 @@ impl Stdio {
                 watchers.copy(stream, from);
             }
             Output::Pipe(pipe) => return pipe.write(from),
+            Output::Line(line) => return line.send(from),
             Output::Kept(kept) => kept.add(from),
         }
         Ok(from.len())
@@ -112,9 +132,14 @@ impl Stdio {
         waker: Option<&Waker>,
     ) -> Option<Readiness> {
         let pipe = match stream {
-            Stream::Stdin => self.stdin.as_ref(),
+            Stream::Stdin => match &self.stdin {
+                Some(Input::Pipe(pipe)) => Some(pipe),
+                Some(Input::Line(line)) => return line_ready(line, interest, waker),
+                None => None,
+            },
             Stream::Stdout | Stream::Stderr => match self.output(stream) {
                 Output::Pipe(pipe) => Some(pipe),
+                Output::Line(line) => return line_ready(line, interest, waker),
                 // Such output is always taken.
                 Output::Log { .. } | Output::Kept(_) => {
                     return Some(Readiness { bytes: PRINT_BYTES_MAX as u64, hangup: false });
@@ -126,4 +151,13 @@ impl Stdio {
             None => Some(Readiness { bytes: 0, hangup: true }),
         }
     }
+}
+
+fn line_ready(line: &End<Shared>, interest: Interest, waker: Option<&Waker>) -> Option<Readiness> {
+    let interest = match interest {
+        Interest::Read => qyv_svc::Interest::Read,
+        Interest::Write => qyv_svc::Interest::Write,
+    };
+    let ready = line.ready(interest, waker)?;
+    Some(Readiness { bytes: ready.bytes, hangup: ready.hangup })
 }

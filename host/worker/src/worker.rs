@@ -22,10 +22,11 @@ use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::arguments::Arguments;
+use crate::asks::Asks;
 use crate::door::Doors;
 use crate::executor::Executor;
 use crate::guest::GuestHost;
-use crate::instance::{Instance, Purpose, WORKER_EXECS_MAX};
+use crate::instance::{Instance, Purpose, WORKER_CHILDREN_MAX, WORKER_EXECS_MAX};
 use crate::kills::Kills;
 use crate::reporter::Reporter;
 use crate::services::Services;
@@ -59,6 +60,9 @@ pub(crate) struct Worker {
     /// The ways out of instances that run, by their apps.
     outside: Mutex<Vec<(Name, Weak<Outside>)>>,
     execs: Arc<Semaphore>,
+    children: Arc<Semaphore>,
+    /// What is asked of the daemon for programs.
+    pub(crate) asks: Asks,
     engine: Shared,
     cache: Cache,
     instances: Mutex<BTreeMap<InstanceId, Arc<Instance>>>,
@@ -108,6 +112,8 @@ impl Worker {
             net: Net::new(reactor.handle().clone(), SystemResolver, roots),
             outside: Mutex::default(),
             execs: Arc::new(Semaphore::new(WORKER_EXECS_MAX)),
+            children: Arc::new(Semaphore::new(WORKER_CHILDREN_MAX)),
+            asks: Asks::default(),
             engine,
             cache,
             instances: Mutex::default(),
@@ -163,12 +169,13 @@ impl Worker {
     /// Makes room for a program beside an instance, until what is returned is dropped. Checks need none: there are no more
     /// of them than instances.
     pub(crate) fn hold_exec(&self, purpose: Purpose) -> Result<Option<OwnedSemaphorePermit>, String> {
-        if purpose == Purpose::Probe {
-            return Ok(None);
-        }
-        let held = Arc::clone(&self.execs).try_acquire_owned();
-        held.map(Some)
-            .map_err(|_| format!("{WORKER_EXECS_MAX} programs run beside the apps of its worker already"))
+        let (places, most) = match purpose {
+            Purpose::Probe => return Ok(None),
+            Purpose::Exec => (&self.execs, WORKER_EXECS_MAX),
+            Purpose::Child => (&self.children, WORKER_CHILDREN_MAX),
+        };
+        let held = Arc::clone(places).try_acquire_owned();
+        held.map(Some).map_err(|_| format!("{most} programs run beside the apps of its worker already"))
     }
 
     /// A bundle of the daemon's store.
@@ -203,6 +210,16 @@ impl Worker {
         all.retain(|(_, known)| known.strong_count() > 0);
         all.push((app.clone(), Arc::downgrade(&outside)));
         outside
+    }
+
+    /// The way out of a program that another one starts.
+    pub(crate) fn outside_of_child(
+        &self,
+        granted: Outbound,
+        connections: u32,
+        memory: &Budget,
+    ) -> Arc<Outside> {
+        Outside::new(&self.net, granted, connections, memory)
     }
 
     /// From now on this is what instances of an app reach outside.

@@ -63,7 +63,9 @@ const FILES: Group = Group {
         "permissions: { net: { connect: [\"service://name\"] } }",
     ],
     asked: |app| {
-        app.permissions.fs != OwnFiles::None || !app.fs.is_empty() || !app.permissions.net.connect.is_empty()
+        let asked = &app.permissions;
+        let system = asked.exec.own || !asked.exec.run.is_empty() || !asked.admin.is_empty();
+        asked.fs != OwnFiles::None || !app.fs.is_empty() || !asked.net.connect.is_empty() || system
     },
 };
 

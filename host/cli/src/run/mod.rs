@@ -41,6 +41,7 @@ pub(crate) const FEATURES: HostFeatures = HostFeatures {
     ai: false,
     exec: false,
     admin: false,
+    power: false,
     sensors: false,
     netfs: false,
     julia: false,
@@ -109,11 +110,19 @@ fn check_available(target: &Target) -> Result<()> {
         return Ok(());
     }
     let list: Vec<String> = missing.iter().map(|missing| format!("  {missing}\n")).collect();
-    Err(Failure::refused(format!(
+    let failure = Failure::refused(format!(
         "`{}` needs what is not available here yet:\n{}",
         target.app.name,
         list.concat()
-    )))
+    ));
+    let asked = &target.app.permissions;
+    let asks = asked.exec.own || !asked.exec.run.is_empty() || !asked.admin.is_empty();
+    Err(if asks {
+        failure
+            .hint("`permissions.exec` and `permissions.admin` need a daemon: deploy it with `qyvol deploy`")
+    } else {
+        failure
+    })
 }
 
 fn prepare(

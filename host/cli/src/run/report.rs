@@ -194,6 +194,7 @@ fn manifest_line(denial: &Denial) -> Option<String> {
         Right::Files => "permissions: { fs: read-only }".to_owned(),
         Right::Write(mount) if mount == "/" => "permissions: { fs: read-write }".to_owned(),
         Right::Write(mount) => format!("fs: [{{ mount: {}, mode: read-write }}]", quoted(mount)),
+        Right::Dial(name) if name == "qyvold" => "permissions: { exec: true }".to_owned(),
         Right::Dial(name) => connect(&format!("service://{name}")),
         Right::Connect(url) if url.contains("://") => connect(url),
         Right::Connect(name) => connect(&format!("tcp://{name}:443")),

@@ -23,8 +23,15 @@ impl Target {
 }
 
 /// The programs that use the SDK alone, and so are for both targets.
-const SVC: [&str; 6] =
-    ["svc_dial", "svc_echo_client", "svc_echo_server", "svc_hold", "svc_poll_mix", "svc_stream_client"];
+const SVC: [&str; 7] = [
+    "svc_dial",
+    "svc_echo_client",
+    "svc_echo_server",
+    "svc_hold",
+    "svc_poll_mix",
+    "svc_stream_client",
+    "svc_system",
+];
 
 static GUESTS: LazyLock<PathBuf> = LazyLock::new(|| {
     let target = target("guests");

@@ -20,6 +20,7 @@ mod resume;
 #[path = "../sandbox/mod.rs"]
 mod sandbox;
 mod services;
+mod system;
 mod tool;
 mod usage;
 mod workers;

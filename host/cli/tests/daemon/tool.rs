@@ -1,7 +1,9 @@
 //! A program that does what its first argument begins with, and as a service sleeps.
 
 /// `quit` ends with 7, `trap`, `cat`, `env`, `flood`, `spin`, `hello-and-sleep`, `tick`, `read PATH`, `write PATH` and
-/// `grow WORD` (as many pages as the word is long) do what they say. Files are named from the root; what fails ends with its
+/// `grow WORD` (as many pages as the word is long) do what they say. `ask REQUEST…` sends each request to `service://qyvold`,
+/// when the one before is answered, and prints the answers; `push TEXT` sends it there for ever, reading nothing; `bomb` starts
+/// itself there, again and again. Files are named from the root; what fails ends with its
 /// errno.
 pub(crate) const TOOL: &str = r#"(module
   (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
@@ -14,7 +16,10 @@ pub(crate) const TOOL: &str = r#"(module
   (import "wasi_snapshot_preview1" "environ_get" (func $env (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "path_open"
     (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "sock_shutdown" (func $shutdown (param i32 i32) (result i32)))
   (memory (export "memory") 4)
+  (data (i32.const 130) "\n") (data (i32.const 140) "svc/qyvold")
+  (data (i32.const 400) "{\"v\":1,\"do\":\"run\",\"args\":[\"bomb\"]}\n")
   (data (i32.const 100) "hello\n") (data (i32.const 110) "tick\n") (data (i32.const 120) "written\n")
 
   (func $must (param i32) (if (local.get 0) (then (call $exit (local.get 0)))))
@@ -46,6 +51,41 @@ pub(crate) const TOOL: &str = r#"(module
       (i32.const 0) (i32.const 24)))
     (i32.load (i32.const 24)))
 
+  (func $dial (result i32)
+    (call $must (call $open (i32.const 3) (i32.const 1) (i32.const 140) (i32.const 10) (i32.const 0)
+      (i64.const 66) (i64.const 0) (i32.const 0) (i32.const 24)))
+    (i32.load (i32.const 24)))
+  ;; Reads until a line has ended, and prints it when told to; 0 at the end.
+  (func $answer (param $fd i32) (param $print i32) (result i32) (local $at i32) (local $end i32)
+    (loop $more
+      (i32.store (i32.const 0) (i32.const 65536)) (i32.store (i32.const 4) (i32.const 65536))
+      (call $must (call $read (local.get $fd) (i32.const 0) (i32.const 1) (i32.const 8)))
+      (if (i32.eqz (i32.load (i32.const 8))) (then (return (i32.const 0))))
+      (local.set $at (i32.const 65536))
+      (local.set $end (i32.add (i32.const 65536) (i32.load (i32.const 8))))
+      (if (local.get $print)
+        (then (call $print (i32.const 1) (i32.const 65536) (i32.load (i32.const 8)))))
+      (loop $look
+        (if (i32.eq (i32.load8_u (local.get $at)) (i32.const 10)) (then (return (i32.const 1))))
+        (local.set $at (i32.add (local.get $at) (i32.const 1)))
+        (br_if $look (i32.lt_u (local.get $at) (local.get $end))))
+      (br $more))
+    (i32.const 0))
+  (func $ask (local $fd i32) (local $n i32) (local $at i32)
+    (local.set $fd (call $dial))
+    (local.set $n (i32.const 2))
+    (block $over
+      (loop $each
+        (br_if $over (i32.ge_u (local.get $n) (i32.load (i32.const 16))))
+        (local.set $at (i32.load (i32.add (i32.const 1024) (i32.mul (local.get $n) (i32.const 4)))))
+        (call $print (local.get $fd) (local.get $at) (call $length (local.get $at)))
+        (call $print (local.get $fd) (i32.const 130) (i32.const 1))
+        (br_if $over (i32.eqz (call $answer (local.get $fd) (i32.const 1))))
+        (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br $each)))
+    (drop (call $shutdown (local.get $fd) (i32.const 2)))
+    (call $copy (local.get $fd)))
+
   (func (export "_start") (local $word i32) (local $n i32)
     (call $must (call $args_sizes (i32.const 16) (i32.const 20)))
     (if (i32.lt_u (i32.load (i32.const 16)) (i32.const 2))
@@ -55,6 +95,18 @@ pub(crate) const TOOL: &str = r#"(module
     (local.set $word (i32.load16_u (i32.load (i32.const 1028))))
     (if (i32.eq (local.get $word) (i32.const 0x7571)) (then (call $exit (i32.const 7))))   ;; qu
     (if (i32.eq (local.get $word) (i32.const 0x7274)) (then unreachable))                  ;; tr
+    (if (i32.eq (local.get $word) (i32.const 0x7361)) (then (call $ask)))                  ;; as
+    (if (i32.eq (local.get $word) (i32.const 0x7570)) (then                                ;; pu
+      (local.set $n (call $dial))
+      (loop $push
+        (call $print (local.get $n) (i32.load (i32.const 1032)) (call $length (i32.load (i32.const 1032))))
+        (br $push))))
+    (if (i32.eq (local.get $word) (i32.const 0x6f62)) (then                                ;; bo
+      (local.set $n (call $dial))
+      (loop $bomb
+        (call $print (local.get $n) (i32.const 400) (i32.const 35))
+        (drop (call $answer (local.get $n) (i32.const 0)))
+        (br $bomb))))
     (if (i32.eq (local.get $word) (i32.const 0x6163)) (then (call $copy (i32.const 0))))   ;; ca
     (if (i32.eq (local.get $word) (i32.const 0x6c66))                                      ;; fl
       (then (loop $flood (call $print (i32.const 1) (i32.const 65536) (i32.const 65536)) (br $flood))))

@@ -15,6 +15,7 @@ mod run;
 mod said;
 mod sessions;
 mod start;
+mod system;
 mod usage;
 mod view;
 
@@ -28,6 +29,7 @@ use qyv_spec::app::Hash;
 use qyv_spec::service::{Listen, Name};
 use qyv_supervise::{Action, Desired, Event as LifeEvent, Now, Supervisor};
 use qyvol_protocol::api::{Ended, Event, Remote};
+use qyvol_protocol::system::Told;
 use qyvol_protocol::worker::{FromWorker, ToWorker};
 use qyvold_store::{Blobs, Change, Secrets, Store};
 use tokio::sync::{broadcast, oneshot};
@@ -73,6 +75,8 @@ pub(crate) enum Message {
     Gone(String, Lost),
     /// The compilation of a program is over.
     Prepared(Hash, Result<(), String>),
+    /// What a worker has asked for a program is found out: the number of its question, and the answer.
+    Job(String, u64, Told),
     /// The daemon is to end; with its apps, or without.
     Leave {
         /// Whether the apps are stopped first.
@@ -138,6 +142,8 @@ pub(crate) struct Overseer {
     workers: Table,
     workers_started: u64,
     preparing: Preparing,
+    /// Answers for programs that are worked on beside this thread.
+    jobs: usize,
     /// Sockets that the daemon has bound for apps.
     listening: BTreeMap<Listen, (Name, OwnedFd)>,
     routes_changed: bool,
@@ -198,6 +204,7 @@ impl Overseer {
             Message::Do(job) => job(self),
             Message::Said(worker, said) => self.said(&worker, said),
             Message::Gone(worker, lost) => self.gone(&worker, &lost),
+            Message::Job(worker, number, told) => self.job_done(&worker, number, told),
             Message::Prepared(module, result) => self.prepared(module, &result),
             Message::Leave { apps, done } => self.leave(apps, done),
         }

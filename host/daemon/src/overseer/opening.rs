@@ -61,6 +61,7 @@ impl Overseer {
             workers: Table::default(),
             workers_started: 0,
             preparing: Preparing::default(),
+            jobs: 0,
             listening: BTreeMap::new(),
             routes_changed: true,
             happened: VecDeque::new(),

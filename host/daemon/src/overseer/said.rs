@@ -52,6 +52,7 @@ impl Overseer {
                     self.happened.push_back(event);
                 }
             }
+            FromWorker::Ask(ask) => self.asked(worker, *ask),
             FromWorker::Exited(exited) => self.exited(worker, *exited),
             FromWorker::Usage { request, instances } => self.used(worker, request, instances),
         }
@@ -84,7 +85,7 @@ impl Overseer {
     }
 
     /// The instance that a worker speaks of, when it is really there.
-    fn run_of(&mut self, worker: &str, id: &InstanceId) -> Option<&mut Run> {
+    pub(super) fn run_of(&mut self, worker: &str, id: &InstanceId) -> Option<&mut Run> {
         let run = self.runs.get_mut(&id.generation)?;
         (run.worker == worker && run.id() == *id).then_some(run)
     }

@@ -7,7 +7,7 @@ use qyv_spec::service::Name;
 use qyvol_protocol::worker::{Exec, Packaged, ToWorker};
 
 use super::Overseer;
-use super::run::Run;
+use super::run::{Revision, Run};
 use crate::fault::{Fault, Kind};
 
 /// Another program of an app than that of its instances.
@@ -30,6 +30,12 @@ impl Overseer {
         let run = self.session_run(app, slot)?;
         let Some(path) = path else { return Ok((run.instance.lease, None)) };
         let revision = self.revision(&run.instance).map_err(Fault::internal)?;
+        Ok((run.instance.lease, self.packaged(&revision, path)?))
+    }
+
+    /// The program that is meant by `path` in the bundle of a revision: `None` is its own.
+    pub(super) fn packaged(&self, revision: &Revision, path: &str) -> Result<Option<Program>, Fault> {
+        let app = &revision.app.name;
         let place = path.parse::<qyv_spec::manifest::GuestPath>();
         let place = place.map_err(|invalid| Fault::invalid(invalid.message))?;
         let name = place.as_str().trim_start_matches('/');
@@ -40,11 +46,11 @@ impl Overseer {
                 .hint("list it under `files` in the manifest; the program of the app itself needs no path")
         })?;
         if file.path == revision.app.entrypoint {
-            return Ok((run.instance.lease, None));
+            return Ok(None);
         }
         let (bundle, name) = (self.bundle_path(&revision.request.bundle), name.to_owned());
         let packaged = Packaged { path: place, module: file.blake3 };
-        Ok((run.instance.lease, Some(Program { packaged, bundle, name })))
+        Ok(Some(Program { packaged, bundle, name }))
     }
 
     fn session_run(&self, app: &Name, slot: Option<u32>) -> Result<&Run, Fault> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use qyv_spec::App;
 use qyv_spec::app::AppLimits;
-use qyv_spec::grants::{Capabilities, MountedFrom};
+use qyv_spec::grants::{Capabilities, GrantedMount, MountedFrom};
 use qyv_spec::manifest::{Isolation, Mode};
 use qyv_spec::service::Endpoint;
 use qyv_supervise::{Event as LifeEvent, Instance};
@@ -16,6 +16,7 @@ use qyvol_protocol::worker::{Hello, Mount, MountFrom, Secret, Start, ToWorker, V
 
 use super::Overseer;
 use super::run::{Revision, Run, id_of};
+use super::system::dialled;
 use crate::admit::{capabilities, has_volume};
 use crate::clock::wall_ms;
 use crate::fault::Fault;
@@ -74,7 +75,7 @@ impl Overseer {
         Ok(())
     }
 
-    fn granted(&self, revision: &Revision) -> Result<Capabilities, Fault> {
+    pub(super) fn granted(&self, revision: &Revision) -> Result<Capabilities, Fault> {
         capabilities(&revision.app, &revision.request, &revision.verdict, &self.sources.policy)
     }
 
@@ -218,10 +219,6 @@ impl Overseer {
         let log = self.options.logs().join(instance.app.as_str());
         make_folder(&log)?;
         let net = &granted.permissions.net;
-        let dial = net.connect.iter().filter_map(|endpoint| match endpoint {
-            Endpoint::Service(address) => Some(address.clone()),
-            Endpoint::Host(_) => None,
-        });
         let connect = net.connect.iter().filter(|endpoint| matches!(endpoint, Endpoint::Host(_)));
         Ok(Start {
             instance: id_of(instance),
@@ -234,7 +231,7 @@ impl Overseer {
             own_files: app.permissions.fs != qyv_spec::manifest::OwnFiles::None,
             mounts: self.mounts(instance, revision, &granted)?,
             secrets,
-            dial: dial.collect(),
+            dial: dialled(&granted.permissions),
             connect: connect.cloned().collect(),
             anywhere: net.anywhere,
             services: app.services.clone(),
@@ -247,7 +244,11 @@ impl Overseer {
     }
 
     /// The secrets that an app was granted, but for those whose value was given at deploy.
-    fn secrets_of(&self, granted: &Capabilities, revision: &Revision) -> Result<Vec<Secret>, String> {
+    pub(super) fn secrets_of(
+        &self,
+        granted: &Capabilities,
+        revision: &Revision,
+    ) -> Result<Vec<Secret>, String> {
         let wanted = granted.env_from.iter().filter(|name| !revision.request.env.contains_key(name.as_str()));
         let secret = |name: &qyv_spec::manifest::EnvName| {
             let value = self.secrets.get(name).map_err(|error| error.to_string())?;
@@ -271,15 +272,7 @@ impl Overseer {
             mounts.push(Mount { place: place(VOLUME_PLACE)?, mode: Mode::ReadWrite, from });
         }
         for mount in &granted.mounts {
-            let from = match &mount.from {
-                MountedFrom::Memory { bytes } => MountFrom::Memory { bytes: *bytes },
-                MountedFrom::Bound { path } => MountFrom::Folder { path: path.into(), beneath: None },
-                MountedFrom::Folder { root, path } => {
-                    MountFrom::Folder { path: root.into(), beneath: Some(path.into()) }
-                }
-                MountedFrom::Server { url, .. } => return Err(format!("`{url}` cannot be mounted here yet")),
-            };
-            mounts.push(Mount { place: mount.mount.clone(), mode: mount.mode, from });
+            mounts.push(mount_of(mount)?);
         }
         for directory in &revision.request.directories {
             let mode = if directory.read_only { Mode::ReadOnly } else { Mode::ReadWrite };
@@ -319,6 +312,19 @@ impl Overseer {
         let (what, timeout_ms) = (health.probe.clone(), timeout_ns.div_ceil(1_000_000));
         worker.link.send(ToWorker::Probe { instance: id_of(instance), probe, what, timeout_ms }, Vec::new());
     }
+}
+
+/// A mount as a worker is told.
+pub(super) fn mount_of(mount: &GrantedMount) -> Result<Mount, String> {
+    let from = match &mount.from {
+        MountedFrom::Memory { bytes } => MountFrom::Memory { bytes: *bytes },
+        MountedFrom::Bound { path } => MountFrom::Folder { path: path.into(), beneath: None },
+        MountedFrom::Folder { root, path } => {
+            MountFrom::Folder { path: root.into(), beneath: Some(path.into()) }
+        }
+        MountedFrom::Server { url, .. } => return Err(format!("`{url}` cannot be mounted here yet")),
+    };
+    Ok(Mount { place: mount.mount.clone(), mode: mount.mode, from })
 }
 
 fn make_folder(path: &Path) -> Result<(), String> {

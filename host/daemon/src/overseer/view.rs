@@ -46,7 +46,7 @@ impl Overseer {
         known.collect()
     }
 
-    fn summary(&self, name: &Name, entry: &AppEntry, status: &Status) -> AppSummary {
+    pub(super) fn summary(&self, name: &Name, entry: &AppEntry, status: &Status) -> AppSummary {
         let revision = entry.current();
         let app = revision.map(|revision| &revision.app);
         let ready = status.slots.iter().filter(|slot| slot.state == State::Ready).count();
@@ -100,7 +100,7 @@ impl Overseer {
         })
     }
 
-    fn instance(&self, name: &Name, slot: &SlotStatus) -> InstanceDetail {
+    pub(super) fn instance(&self, name: &Name, slot: &SlotStatus) -> InstanceDetail {
         let run = self.run_in(name, slot);
         InstanceDetail {
             instance: InstanceId {

@@ -21,6 +21,7 @@ use crate::executor::Meter;
 use crate::guest::GuestHost;
 use crate::instance::{Instance, files, log, outbound, share};
 use crate::stdio::Watchers;
+use crate::system::Caller;
 use crate::worker::Worker;
 
 /// Starts an instance that answers requests on the sockets that came with `start`.
@@ -59,7 +60,14 @@ pub(crate) fn begin(
         fds: start.limits.fds,
         dials: !start.dial.is_empty() || granted.connects(),
         outside: worker.outside(app, granted, start.limits.fds, &memory),
-        files: files::tree(start, &opened, &memory)?,
+        caller: Caller {
+            worker: Arc::clone(worker),
+            instance: start.instance.clone(),
+            via: Vec::new(),
+            given: None,
+            memory: memory.clone(),
+        },
+        files: files::tree(&start.into(), &opened, &memory)?,
         app: dialler,
         services: Arc::clone(&worker.services),
         log: log.clone(),

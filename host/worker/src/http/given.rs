@@ -14,6 +14,7 @@ use crate::executor::Meter;
 use crate::guest::GuestHost;
 use crate::services::Services;
 use crate::stdio::{Stdio, Watchers};
+use crate::system::Caller;
 
 /// What every request's instance is given, made once.
 pub(super) struct Given {
@@ -31,6 +32,8 @@ pub(super) struct Given {
     pub(super) memory: Budget,
     /// For all requests together.
     pub(super) outside: Arc<Outside>,
+    /// Who they are for the system's own service.
+    pub(super) caller: Caller,
 }
 
 impl Given {
@@ -67,9 +70,9 @@ impl Given {
             Arc::clone(&self.services),
             Stdio::log(&self.log, &self.watchers),
             Arc::clone(&self.meter),
-            self.memory.clone(),
             Arc::clone(&self.outside),
             Vec::new(),
+            self.caller.clone(),
         );
         Ok(SharedStart { process, host, memory: self.memory.clone() })
     }

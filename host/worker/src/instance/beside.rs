@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
+use qyv_vfs::Budget;
 use qyv_wasi::Denial;
 use qyvol_engine::shared::{SharedEnd, SharedProgram, SharedStart};
 use qyvol_protocol::worker::Packaged;
 use tokio::sync::oneshot;
 
 use super::setup::Wanted;
-use super::{End, Instance, Over, Why, lock};
+use super::{End, Given, Instance, Over, Why, lock};
 use crate::executor::{Meter, Task};
 use crate::guest::GuestHost;
 use crate::stdio::Stdio;
@@ -23,6 +24,12 @@ const EXECS_MAX: usize = 16;
 /// The most programs that clients run beside all instances of a worker at once.
 pub(crate) const WORKER_EXECS_MAX: usize = 256;
 
+/// The most children that the programs of one instance may have at once, and theirs with them.
+const CHILDREN_MAX: usize = 16;
+
+/// The most children of all instances of a worker at once.
+pub(crate) const WORKER_CHILDREN_MAX: usize = 1024;
+
 /// What a program beside an instance costs the host besides what the guest counts: its pipes' leavings, its task.
 const BESIDE_BYTES: u64 = 64 << 10;
 
@@ -33,6 +40,8 @@ pub(crate) enum Purpose {
     Exec,
     /// A check: one at a time, and never kept from running by clients.
     Probe,
+    /// A program that one of the instance's own has started: bounded by [`CHILDREN_MAX`].
+    Child,
 }
 
 /// The programs that run beside one instance.
@@ -53,6 +62,19 @@ struct Entry {
     task: Option<Task>,
 }
 
+impl List {
+    fn has_room(&self, purpose: Purpose) -> Result<(), String> {
+        let count = self.running.values().filter(|entry| entry.purpose == purpose).count();
+        match purpose {
+            Purpose::Exec if count >= EXECS_MAX => Err(format!("{EXECS_MAX} programs run beside it already")),
+            Purpose::Child if count >= CHILDREN_MAX => {
+                Err(format!("the programs of the app have {CHILDREN_MAX} children already"))
+            }
+            Purpose::Exec | Purpose::Probe | Purpose::Child => Ok(()),
+        }
+    }
+}
+
 impl Besides {
     /// Makes room for one more.
     fn reserve(&self, purpose: Purpose) -> Result<u64, String> {
@@ -60,10 +82,7 @@ impl Besides {
         if list.closed {
             return Err("it has ended".into());
         }
-        let count = list.running.values().filter(|entry| entry.purpose == purpose).count();
-        if purpose == Purpose::Exec && count >= EXECS_MAX {
-            return Err(format!("{EXECS_MAX} programs run beside it already"));
-        }
+        list.has_room(purpose)?;
         list.next += 1;
         let number = list.next;
         list.running.insert(number, Entry { purpose, task: None });
@@ -106,6 +125,12 @@ pub(crate) struct Beside {
 }
 
 impl Beside {
+    /// Ends it, for this reason.
+    pub(crate) fn kill(&self, why: Why) {
+        let _ = self.why.compare_exchange(0, why as u8, Ordering::AcqRel, Ordering::Acquire);
+        self.task.kill();
+    }
+
     /// Waits for its end.
     pub(crate) async fn end(&mut self) -> Option<End> {
         (&mut self.end).await.ok()
@@ -114,8 +139,7 @@ impl Beside {
 
 impl Drop for Beside {
     fn drop(&mut self) {
-        self.why.store(Why::Killed as u8, Ordering::Release);
-        self.task.kill();
+        self.kill(Why::Killed);
     }
 }
 
@@ -139,17 +163,48 @@ impl Instance {
                 (packaged.path.as_str(), loaded.ok_or(missing)?)
             }
         };
+        self.run_beside(worker, (purpose, None), given, (name, program), (args, env), stdio)
+    }
+
+    /// Runs a program that one of its programs starts. `given` is what it gets.
+    pub(crate) fn child(
+        &self,
+        worker: &Arc<Worker>,
+        given: &Arc<Given>,
+        program: (&str, Arc<SharedProgram<GuestHost>>),
+        words: (&[String], &[(String, String)]),
+        stdio: Stdio,
+    ) -> Result<Beside, String> {
+        let descriptors = Some(given.descriptors.clone());
+        self.run_beside(worker, (Purpose::Child, descriptors), given, program, words, stdio)
+    }
+
+    /// Whether one of its programs may start another, as things stand.
+    pub(crate) fn may_have_children(&self) -> Result<(), String> {
+        lock(&self.besides.0).has_room(Purpose::Child)
+    }
+
+    fn run_beside(
+        &self,
+        worker: &Arc<Worker>,
+        (purpose, descriptors): (Purpose, Option<Budget>),
+        given: &Arc<Given>,
+        (name, program): (&str, Arc<SharedProgram<GuestHost>>),
+        (args, env): (&[String], &[(String, String)]),
+        stdio: Stdio,
+    ) -> Result<Beside, String> {
         let over = Weak::upgrade(&lock(&self.over)).ok_or("it has ended")?;
         let held = worker.hold_exec(purpose)?;
         let charge = given.memory.charge(BESIDE_BYTES).ok_or("the memory of the app is used up")?;
         let meter = Arc::new(Meter::within(&given.meter));
-        let wanted = Wanted { name, args, env, stdio, meter: &meter };
+        let wanted = Wanted { name, args, env, stdio, meter: &meter, descriptors };
         let start = given.program(worker, wanted, Vec::new())?;
         let (told, end) = oneshot::channel();
         let why = Arc::new(AtomicU8::new(0));
         let number = self.besides.reserve(purpose)?;
         let run = Run {
             over,
+            given: Arc::clone(given),
             number,
             denials: start.host.denials(),
             why: Arc::clone(&why),
@@ -166,6 +221,7 @@ impl Instance {
 /// A program under way. Dropping it tells its end.
 struct Run {
     over: Arc<Over>,
+    given: Arc<Given>,
     number: u64,
     denials: Arc<Mutex<Vec<Denial>>>,
     /// [`Why`] it is ended from outside.
@@ -177,9 +233,7 @@ struct Run {
 
 impl Run {
     async fn go(mut self, program: Arc<SharedProgram<GuestHost>>, start: SharedStart<GuestHost>) {
-        let instance = Arc::clone(&self.over.instance);
-        let Some(given) = &instance.given else { return };
-        self.ended = given.within_time(program.run(start)).await;
+        self.ended = self.given.within_time(program.run(start)).await;
         if self.ended.is_none() {
             self.why.store(Why::CpuTime as u8, Ordering::Release);
         }

@@ -3,6 +3,7 @@
 use qyv_wasi::{Denial, Right};
 use qyvol_engine::shared::SharedEnd;
 use qyvol_engine::{Ending, Limit};
+use qyvol_protocol::system::SERVICE;
 
 /// Why an instance is ended from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,11 @@ impl End {
         let (cause, code, message) = describe(ended, why);
         let denials = denials.iter().map(denial).collect();
         Self { cause: cause.to_owned(), code, message, denials }
+    }
+
+    /// Of one of which nothing else is known.
+    pub(crate) fn killed() -> Self {
+        Self::of(None, Why::Killed as u8, &[])
     }
 }
 
@@ -67,6 +73,9 @@ fn denial(denial: &Denial) -> String {
     let asked = match right {
         Right::Files => "permissions.fs".to_owned(),
         Right::Write(mount) => format!("writing to the mount at `{mount}`"),
+        Right::Dial(name) if *name == SERVICE => {
+            "permissions: { exec: true }, { exec: { run: [app] } } or { admin: [stop, logs] }".to_owned()
+        }
         Right::Dial(name) => format!("permissions.net: {{ connect: [service://{name}] }}"),
         Right::Connect(address) if address.starts_with("udp://") => "nothing grants UDP".to_owned(),
         Right::Connect(address) if address.contains("://") => {

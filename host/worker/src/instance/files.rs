@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use qyv_spec::app::AppLimits;
 use qyv_spec::manifest::Mode;
 use qyv_vfs::{Access, Budget};
 use qyvol_fs::Folder;
 use qyvol_launch::{BundleFiles, SharedTree, Show, Tree};
-use qyvol_protocol::worker::{MountFrom, Start};
+use qyvol_protocol::system::Child;
+use qyvol_protocol::worker::{Mount, MountFrom, Secret, Start};
 
 use crate::executor::may_wait;
 use crate::worker::Opened;
@@ -15,18 +17,40 @@ use crate::worker::Opened;
 /// Where secrets are found.
 const SECRETS: &str = "/run/secrets";
 
+/// What programs see.
+pub(crate) struct Shown<'a> {
+    own_files: bool,
+    mounts: &'a [Mount],
+    secrets: &'a [Secret],
+    limits: &'a AppLimits,
+}
+
+impl<'a> From<&'a Start> for Shown<'a> {
+    fn from(start: &'a Start) -> Self {
+        let Start { own_files, mounts, secrets, limits, .. } = start;
+        Self { own_files: *own_files, mounts, secrets, limits }
+    }
+}
+
+impl<'a> From<&'a Child> for Shown<'a> {
+    fn from(child: &'a Child) -> Self {
+        let Child { own_files, mounts, secrets, limits, .. } = child;
+        Self { own_files: *own_files, mounts, secrets, limits }
+    }
+}
+
 /// The packaged files, the mounts and the secrets, for all programs of the instance.
-pub(crate) fn tree(start: &Start, opened: &Arc<Opened>, memory: &Budget) -> Result<SharedTree, String> {
+pub(crate) fn tree(shown: &Shown<'_>, opened: &Arc<Opened>, memory: &Budget) -> Result<SharedTree, String> {
     let text = |error: qyvol_launch::Error| error.to_string();
     let open = |path: &Path| {
         Folder::open(path).map_err(|error| format!("cannot open the folder `{}`: {error}", path.display()))
     };
-    let mut tree = Tree::new(&start.limits, memory).around(|call| may_wait(call));
-    if start.own_files {
+    let mut tree = Tree::new(shown.limits, memory).around(|call| may_wait(call));
+    if shown.own_files {
         let files = Arc::new(BundleFiles::new(Arc::clone(&opened.bundle)));
         tree.packaged(files, None).map_err(text)?;
     }
-    for mount in &start.mounts {
+    for mount in shown.mounts {
         let place = mount.place.as_str();
         let access = if mount.mode == Mode::ReadOnly { Access::ReadOnly } else { Access::ReadWrite };
         match &mount.from {
@@ -43,9 +67,9 @@ pub(crate) fn tree(start: &Start, opened: &Arc<Opened>, memory: &Budget) -> Resu
             }
         }
     }
-    if !start.secrets.is_empty() {
+    if !shown.secrets.is_empty() {
         let files: Vec<_> =
-            start.secrets.iter().map(|secret| (secret.name.as_str(), secret.value.as_slice())).collect();
+            shown.secrets.iter().map(|secret| (secret.name.as_str(), secret.value.as_slice())).collect();
         tree.given(SECRETS, &files).map_err(text)?;
     }
     Ok(tree.share())

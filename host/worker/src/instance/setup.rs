@@ -17,33 +17,71 @@ use qyv_wasi::{Limits, Listener, ProcessBuilder};
 use qyvol_engine::shared::{SharedProgram, SharedStart};
 use qyvol_launch::SharedTree;
 use qyvol_net::Outside;
+use qyvol_protocol::InstanceId;
+use qyvol_protocol::system::Child;
 use qyvol_protocol::worker::Start;
 
+use super::files;
 use crate::door::Bell;
 use crate::executor::Meter;
 use crate::guest::{GuestHost, Listening};
+use crate::services::Services;
 use crate::stdio::Stdio;
+use crate::system::Caller;
 use crate::tcp::{Accepting, backlog};
 use crate::worker::{Opened, Worker};
 
 /// What all programs of an instance share: its own, and those beside it.
-pub(super) struct Given {
-    pub(super) app: Name,
+pub(crate) struct Given {
+    /// The instance that they are, or beside which they run.
+    pub(super) instance: InstanceId,
+    /// The apps through which they were started; the last of them is their own.
+    pub(super) via: Vec<Name>,
+    pub(crate) app: Name,
     pub(super) opened: Arc<Opened>,
-    /// The instance's own.
-    pub(super) program: Arc<SharedProgram<GuestHost>>,
+    /// What the app itself runs.
+    pub(crate) program: Arc<SharedProgram<GuestHost>>,
     pub(super) files: SharedTree,
     pub(super) env: Vec<(String, String)>,
     pub(super) fds: u32,
+    /// Counts what the instance and its children hold open.
+    pub(super) descriptors: Budget,
     /// Who they are for the service network, and whether they may dial any service.
-    pub(super) dialler: AppId,
+    pub(super) dialler: Dialler,
     pub(super) dials: bool,
     pub(super) outside: Arc<Outside>,
     pub(super) group: GroupId,
     pub(super) memory: Budget,
-    /// Counts the processor time of all of them, which ends at `cpu_time`.
+    /// Counts the processor time of all of them.
     pub(super) meter: Arc<Meter>,
-    pub(super) cpu_time: Option<Duration>,
+    /// The times at which they end.
+    pub(super) times: Vec<(Arc<Meter>, Duration)>,
+}
+
+/// The most processor time of what is counted by `meter`.
+pub(super) fn times(meter: &Arc<Meter>, milliseconds: Option<u64>) -> Vec<(Arc<Meter>, Duration)> {
+    milliseconds.map(|most| (Arc::clone(meter), Duration::from_millis(most))).into_iter().collect()
+}
+
+/// Who programs are for the service network.
+pub(super) struct Dialler {
+    number: AppId,
+    /// Where it is forgotten when they are gone; an instance's is with the instance.
+    forget: Option<Arc<Services>>,
+}
+
+impl Dialler {
+    pub(super) const fn of_instance(number: AppId) -> Self {
+        Self { number, forget: None }
+    }
+}
+
+impl Drop for Dialler {
+    fn drop(&mut self) {
+        if let Some(services) = &self.forget {
+            services.forget(self.number);
+        }
+    }
 }
 
 /// One program that is to run.
@@ -56,22 +94,64 @@ pub(super) struct Wanted<'a> {
     pub(super) env: &'a [(String, String)],
     pub(super) stdio: Stdio,
     pub(super) meter: &'a Arc<Meter>,
+    /// Where its descriptors are counted, besides its own limit.
+    pub(super) descriptors: Option<Budget>,
 }
 
 impl Given {
+    /// What a program of another app is given, which one of these starts: what the daemon says of it, within the memory,
+    /// the processor time and the descriptors of these.
+    pub(crate) fn of_child(
+        worker: &Arc<Worker>,
+        starter: &Arc<Self>,
+        child: &Child,
+        program: Arc<SharedProgram<GuestHost>>,
+    ) -> Result<Arc<Self>, String> {
+        let opened = worker.bundle(&child.bundle)?;
+        let files = files::tree(&child.into(), &opened, &starter.memory)?;
+        let reach = child.reach.iter().map(|reach| outbound(&reach.connect, reach.anywhere));
+        let reach = reach.reduce(Outbound::within).unwrap_or_default();
+        let services = Arc::clone(&worker.services);
+        let dialler = Dialler { number: services.grant_child(&child.dial), forget: Some(services) };
+        let meter = Arc::new(Meter::within(&starter.meter));
+        let mut times = times(&meter, child.limits.cpu_time_ms);
+        times.extend(starter.times.iter().cloned());
+        Ok(Arc::new(Self {
+            instance: starter.instance.clone(),
+            via: starter.via.iter().chain([&child.app]).cloned().collect(),
+            app: child.app.clone(),
+            opened,
+            program,
+            files,
+            env: child.env.clone(),
+            fds: child.limits.fds,
+            descriptors: starter.descriptors.clone(),
+            dialler,
+            dials: !child.dial.is_empty() || reach.connects(),
+            outside: worker.outside_of_child(reach, child.limits.fds, &starter.memory),
+            group: starter.group,
+            memory: starter.memory.clone(),
+            meter,
+            times,
+        }))
+    }
+
     /// Sets a program up; `listening` has a name for each socket.
     pub(super) fn program(
-        &self,
-        worker: &Worker,
+        self: &Arc<Self>,
+        worker: &Arc<Worker>,
         wanted: Wanted<'_>,
         listening: Vec<(String, Listening)>,
     ) -> Result<SharedStart<GuestHost>, String> {
-        let Wanted { name, args, env, stdio, meter } = wanted;
+        let Wanted { name, args, env, stdio, meter, descriptors } = wanted;
         let mut builder = ProcessBuilder::new()
             .arg(name)
             .limits(Limits::with_fds(self.fds))
             .memory_budget(self.memory.clone())
             .services(self.dials);
+        if let Some(descriptors) = descriptors {
+            builder = builder.descriptor_budget(descriptors);
+        }
         for argument in args {
             builder = builder.arg(argument);
         }
@@ -99,13 +179,19 @@ impl Given {
             .map_err(|error| format!("the arguments or the environment do not fit: {error}"))?;
         let (services, meter) = (Arc::clone(&worker.services), Arc::clone(meter));
         let host = GuestHost::new(
-            self.dialler,
+            self.dialler.number,
             services,
             stdio,
             meter,
-            self.memory.clone(),
             Arc::clone(&self.outside),
             listeners,
+            Caller {
+                worker: Arc::clone(worker),
+                instance: self.instance.clone(),
+                via: self.via.clone(),
+                given: Some(Arc::clone(self)),
+                memory: self.memory.clone(),
+            },
         );
         Ok(SharedStart { process, host, memory: self.memory.clone() })
     }
@@ -116,8 +202,8 @@ impl Given {
     pub(super) async fn within_time<R>(&self, run: impl Future<Output = R>) -> Option<R> {
         let mut run = pin!(run);
         poll_fn(|context| {
-            let used = u128::from(self.meter.used());
-            if self.cpu_time.is_some_and(|most| used >= most.as_nanos()) {
+            let over = |(meter, most): &(Arc<Meter>, Duration)| u128::from(meter.used()) >= most.as_nanos();
+            if self.times.iter().any(over) {
                 return Poll::Ready(None);
             }
             run.as_mut().poll(context).map(Some)
