@@ -71,6 +71,10 @@ impl Error {
         self.seen.store(true, Ordering::Relaxed);
         write!(f, "`{}`: ", self.address)?;
         match self.kind {
+            ErrorKind::Denied if self.address == "service://qyvold" => f.write_str(
+                "it was not granted; the lines of the manifest that ask for it are `permissions: { exec: true }`, \
+                 `permissions: { exec: { run: [app] } }` and `permissions: { admin: [stop, logs] }`",
+            ),
             ErrorKind::Denied => write!(
                 f,
                 "it was not granted; the line of the manifest that asks for it is `permissions: {{ net: {{ connect: \

@@ -13,6 +13,7 @@
 //! * [`net`]: [connections](net::Connection) to services, and [listeners](net::Listener) for what the app itself offers.
 //! * [`block_on`], [`task`]: a small executor, so that one program waits for many connections and timers at once.
 //! * [`Wait`]: the same without `async`: everywhere `.await` can be written, `.wait()` can.
+//! * [`exec`], [`system`]: starting programs, and looking after the other apps of the machine.
 //! * [`secrets`]: what the operator gave this app to keep.
 //!
 //! Arguments, environment, files, clocks and random numbers are those of the standard library.
@@ -40,7 +41,11 @@
 #[cfg(not(any(unix, target_os = "wasi")))]
 compile_error!("build for WebAssembly: `cargo build --target wasm32-wasip1`");
 
+pub mod exec;
+
 pub mod net;
+
+pub mod system;
 
 pub mod task;
 
