@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: `qyvol` beside wasmtime, in alternating pairs; medians, and ratios ours / theirs.
 
 mod daemon;
-mod process;
+pub(crate) mod process;
 mod report;
 
 use std::fs;
@@ -118,7 +118,7 @@ fn build_guests() -> Result<PathBuf> {
 }
 
 /// The `qyvol` that was named, or a release build of this checkout.
-fn release_build(named: Option<&Path>) -> Result<PathBuf> {
+pub(crate) fn release_build(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = named {
         return Ok(std::path::absolute(path)?);
     }
@@ -126,7 +126,7 @@ fn release_build(named: Option<&Path>) -> Result<PathBuf> {
     Ok(target_folder().join("release/qyvol"))
 }
 
-fn find_wasmtime(named: Option<&Path>) -> Result<Option<PathBuf>> {
+pub(crate) fn find_wasmtime(named: Option<&Path>) -> Result<Option<PathBuf>> {
     let Some(path) = named.map(Path::to_path_buf).or_else(|| which("wasmtime")) else {
         eprintln!(
             "there is no `wasmtime` in `PATH`: its column is left out; \

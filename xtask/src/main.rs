@@ -12,6 +12,7 @@ mod fuzz;
 mod house;
 mod julia;
 mod links;
+mod polyglot_report;
 mod setup;
 mod shell;
 mod steps;
@@ -53,6 +54,8 @@ enum Command {
     },
     /// Measure beside wasmtime
     Bench(bench::Options),
+    /// Build, check and measure every language, and write the table of `docs/languages/index.md`
+    PolyglotReport(polyglot_report::Options),
     /// Run the fuzz targets of the readers of untrusted files
     Fuzz(fuzz::Options),
     /// Check the licences and sources of all dependencies
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::Art => art::draw(),
         Command::WasiTestsuite { folder } => steps::wasi_testsuite(&folder),
         Command::Bench(options) => bench::run(&options),
+        Command::PolyglotReport(options) => polyglot_report::run(&options),
         Command::Fuzz(options) => fuzz::run_targets(&options),
         Command::Deny => deny::check(),
         Command::Audit => deny::audit(),

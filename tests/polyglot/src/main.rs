@@ -52,6 +52,9 @@ struct Run {
     /// Run the app of this language as a bundle too; may be repeated
     #[arg(long = "bundle", value_name = "NAME")]
     bundles: Vec<String>,
+    /// Run the app of each language as a bundle too
+    #[arg(long)]
+    bundle_all: bool,
     /// Run the checks on other runtimes too, where they are; what they do not pass is no failure
     #[arg(long)]
     anchors: bool,
@@ -163,7 +166,7 @@ fn run(
     };
     let here: Vec<Check> = checks.iter().copied().filter(|check| !check.needs_services()).collect();
     let mut failed = show("qyvol", &run_checks(&real, language, checks, number));
-    if options.bundles.contains(&language.name) {
+    if options.bundle_all || options.bundles.contains(&language.name) {
         let bundle = Real::bundle(qyvol, app, None)?;
         failed += show("bundle", &run_checks(&bundle, language, &here, number));
     }
