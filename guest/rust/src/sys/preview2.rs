@@ -32,7 +32,11 @@ pub(crate) fn listen(name: &str) -> Result<Listening, ErrorKind> {
             look_up(name, port).map_err(|_| ErrorKind::NotOffered)?
         }
     };
-    let listener = TcpListener::bind(addresses.as_slice()).map_err(|error| ErrorKind::of(&error))?;
+    let listener = TcpListener::bind(addresses.as_slice()).map_err(|error| match error.kind() {
+        // As where listening sockets are open from the start: there is none.
+        io::ErrorKind::PermissionDenied => ErrorKind::NotOffered,
+        _ => ErrorKind::of(&error),
+    })?;
     listener.set_nonblocking(true).map_err(|error| ErrorKind::of(&error))?;
     Ok(Listening(listener))
 }

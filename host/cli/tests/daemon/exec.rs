@@ -169,6 +169,17 @@ fn a_check_by_a_program_decides_whether_an_app_is_healthy() {
     deployed(&bench, "well", &checked("env"));
     bench.deploy("ill", &checked("quit"), TOOL).expect(200);
     bench.wait_for("ill", "unhealthy");
+    let why =
+        |path: &str| bench.get("/v1/apps/ill").json().pointer(path).unwrap().as_str().unwrap().to_owned();
+    assert!(
+        why("/instances/0/status").ends_with(": its check ended with 7"),
+        "{}",
+        why("/instances/0/status")
+    );
+    bench.post("/v1/apps/ill/stop", &json!({})).expect(200);
+    bench.wait_for("ill", "stopped");
+    let end = why("/instances/0/last_end/message");
+    assert!(end.ends_with("its last check failed: its check ended with 7"), "{end}");
     // One that hangs is ended, and does not hold up the next.
     bench.deploy("hangs", &checked("hello-and-sleep"), TOOL).expect(200);
     bench.wait_for("hangs", "unhealthy");

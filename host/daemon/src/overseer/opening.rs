@@ -167,6 +167,7 @@ impl Overseer {
                 prepared: true,
                 serving: BTreeMap::new(),
                 used: None,
+                ill: None,
             };
             self.take_over(run);
         }
@@ -202,6 +203,7 @@ impl Overseer {
             prepared: true,
             serving: BTreeMap::new(),
             used: None,
+            ill: None,
         };
         self.take_over(run);
         self.exited(worker, exited);

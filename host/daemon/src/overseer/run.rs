@@ -54,6 +54,8 @@ pub(crate) struct Run {
     /// Which of its services take connections.
     pub(crate) serving: BTreeMap<(Name, Option<u16>), bool>,
     pub(crate) used: Option<Used>,
+    /// Why its last check failed.
+    pub(crate) ill: Option<String>,
 }
 
 impl Run {

@@ -15,6 +15,9 @@ use crate::clock::wall_ms;
 use crate::workers::link::Lost;
 use crate::workers::spawn::last_words;
 
+/// Letters of what is kept of why a check failed.
+const ILL_CHARS_MAX: usize = 300;
+
 impl Overseer {
     pub(super) fn said(&mut self, worker: &str, said: FromWorker) {
         match said {
@@ -45,9 +48,10 @@ impl Overseer {
                     self.happened.push_back(event);
                 }
             }
-            FromWorker::Probed { instance, probe, ok, message: _ } => {
+            FromWorker::Probed { instance, probe, ok, message } => {
                 if let Some(run) = self.run_of(worker, &instance) {
                     run.ready |= ok;
+                    run.ill = (!ok).then(|| message.chars().take(ILL_CHARS_MAX).collect());
                     let event = LifeEvent::Probed(run.instance.clone(), probe, ok);
                     self.happened.push_back(event);
                 }
@@ -167,11 +171,18 @@ impl Overseer {
             "killed" => Cause::Killed,
             _ => Cause::Exited(i32::from(exited.code)),
         };
+        let message = match &run.ill {
+            // Most likely that is why.
+            Some(why) if matches!(exited.cause.as_str(), "stopped" | "killed") => {
+                format!("{}; its last check failed: {why}", exited.message)
+            }
+            _ => exited.message,
+        };
         let ended = Ended {
             time: wall_ms(),
             cause: exited.cause,
             code: exited.code,
-            message: exited.message,
+            message,
             denials: exited.denials,
         };
         self.ends.insert((run.instance.app.clone(), run.instance.slot), ended);

@@ -70,6 +70,7 @@ impl Overseer {
             prepared: false,
             serving: BTreeMap::new(),
             used: None,
+            ill: None,
         };
         self.runs.insert(instance.lease, run);
         Ok(())

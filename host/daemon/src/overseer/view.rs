@@ -109,7 +109,10 @@ impl Overseer {
                 generation: run.map_or(0, |run| run.instance.lease),
             },
             state: slot.state.word().to_owned(),
-            status: slot.state.to_string(),
+            status: match run.and_then(|run| run.ill.as_deref()) {
+                Some(why) if slot.state == State::Unhealthy => format!("{}: {why}", slot.state),
+                _ => slot.state.to_string(),
+            },
             started: run.map(|run| run.started),
             worker: run.map(|run| run.worker.clone()),
             last_end: self.ends.get(&(name.clone(), slot.slot)).cloned(),
