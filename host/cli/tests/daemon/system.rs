@@ -444,9 +444,9 @@ fn the_sdk_does_all_of_it_in_both_versions_of_wasi() {
         bench.wait_for(name, "done");
         let logs = bench.get(&format!("/v1/apps/{name}/logs")).expect(200).body;
         for line in [
-            "long: 3 true",
+            "long: 1 true",
             "stderr: 420000",
-            "wait: 3",
+            "wait: 1",
             "said: SPOKEN Some(\\\"exit\\\")",
             "killed: killed",
             "apps: one",
