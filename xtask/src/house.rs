@@ -97,6 +97,13 @@ const RULES: &[Rule] = &[
         ours: &[],
         theirs: Theirs::AllBut(&["wasmtime", "tokio", "clap", "miette"]),
     },
+    // How programs are made from sources; how they are run, it does not know.
+    Rule {
+        name: "qyvol-toolchain",
+        folder: "host/toolchain",
+        ours: &[],
+        theirs: Theirs::AllBut(&["wasmtime", "wasmtime-wasi", "tokio", "clap", "miette", "indicatif"]),
+    },
     // Runs guests for the daemon, whose state it does not know.
     Rule {
         name: "qyvol-worker",
@@ -152,6 +159,7 @@ const RULES: &[Rule] = &[
             "qyvol-launch",
             "qyvol-net",
             "qyvol-protocol",
+            "qyvol-toolchain",
             "qyvol-worker",
             "qyvold",
         ],
@@ -171,7 +179,8 @@ const RULES: &[Rule] = &[
         ours: &["qyv-vfs", "qyv-wasi", "qyvol-engine"],
         theirs: Theirs::AllBut(ENGINES),
     },
-    Rule { name: "xtask", folder: "xtask", ours: &[], theirs: Theirs::AllBut(ENGINES) },
+    // It installs what languages need, as `qyvol toolchain install` does.
+    Rule { name: "xtask", folder: "xtask", ours: &["qyvol-toolchain"], theirs: Theirs::AllBut(ENGINES) },
 ];
 
 /// Checks every crate of the workspace.

@@ -1,6 +1,7 @@
 //! `cargo xtask setup`: what the other commands need is installed where it is missing, and nothing is done silently.
 
 mod debian;
+mod languages;
 mod rust;
 
 use anyhow::{Result, bail};
@@ -23,6 +24,7 @@ pub(crate) fn all() -> Result<()> {
     let mut missing = Vec::new();
     missing.extend(rust::install());
     missing.extend(debian::install());
+    missing.extend(languages::install());
     if let Err(error) = deny::install() {
         let what = format!("`cargo-deny` ({error:#})");
         missing.push(Missing { what, consequence: "`cargo xtask deny` cannot run" });

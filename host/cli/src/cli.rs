@@ -48,8 +48,10 @@ pub(crate) enum Command {
     Caps(commands::caps::Caps),
     /// Make the folder of a new app
     New(commands::new::New),
-    /// Compile an app's program (Rust, by cargo)
+    /// Compile an app's program
     Build(commands::build::Build),
+    /// Look after the tools that languages are built with
+    Toolchain(commands::toolchain::Toolchain),
     /// Pack an app into one file
     Pack(Box<commands::pack::Pack>),
     /// Make a key to sign bundles with

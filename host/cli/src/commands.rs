@@ -30,6 +30,7 @@ pub(crate) mod scale;
 pub(crate) mod secret;
 pub(crate) mod sign;
 pub(crate) mod stats;
+pub(crate) mod toolchain;
 pub(crate) mod top;
 pub(crate) mod trust;
 pub(crate) mod unpack;
@@ -51,6 +52,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Caps(arguments) => arguments.execute(),
         Command::New(arguments) => arguments.execute(),
         Command::Build(arguments) => arguments.execute(),
+        Command::Toolchain(arguments) => arguments.execute(),
         Command::Pack(arguments) => arguments.execute(),
         Command::Keygen(arguments) => arguments.execute(),
         Command::Sign(arguments) => arguments.execute(),

@@ -43,7 +43,8 @@ fn is_spanish(
             Some(text) => text.strip_prefix("--lang=").map(str::to_owned),
             None => None,
         };
-        if let Some(said) = said {
+        // `build` and `new` have an option of that name for the language of programs, too.
+        if let Some(said) = said.filter(|said| LANGUAGES.contains(&said.as_str())) {
             return said == "es";
         }
     }

@@ -5,6 +5,7 @@
 
 mod atomic;
 mod attached;
+mod building;
 mod caps;
 mod cli;
 mod client;

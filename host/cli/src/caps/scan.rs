@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use wasmparser::{
-    BinaryReaderError, CanonicalFunction, CanonicalOption, Chunk, FunctionBody, KnownCustom, Parser, Payload,
-    TypeRef,
+    BinaryReaderError, CanonicalFunction, CanonicalOption, Chunk, CompositeInnerType, FunctionBody,
+    KnownCustom, Parser, Payload, TypeRef,
 };
 
 /// The most distinct imports, and as many exports, that are kept; the others are only counted.
@@ -40,6 +40,8 @@ pub(crate) struct Scan {
     pub(crate) threads: bool,
     /// Exceptions as they were before the standard.
     pub(crate) legacy_exceptions: bool,
+    /// Structures and arrays that the engine collects.
+    pub(crate) collected: bool,
     /// Something that came with WASI 0.3: tasks, streams, futures.
     pub(crate) asynchronous: bool,
     /// The language and tools that made it, by its own account.
@@ -124,6 +126,16 @@ impl Scan {
             Payload::ComponentCanonicalSection(functions) => {
                 for function in functions {
                     self.asynchronous |= is_asynchronous(&function?);
+                }
+            }
+            Payload::TypeSection(groups) => {
+                for group in groups {
+                    self.collected |= group?.types().any(|ty| {
+                        matches!(
+                            ty.composite_type.inner,
+                            CompositeInnerType::Struct(_) | CompositeInnerType::Array(_)
+                        )
+                    });
                 }
             }
             Payload::MemorySection(memories) => {

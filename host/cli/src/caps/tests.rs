@@ -49,6 +49,12 @@ fn each_world_is_named_with_its_sign() {
         (r#"(module (import "env" "memory" (memory 1 2 shared)))"#.to_owned(), World::Threads),
         (r#"(module (memory 1) (func atomic.fence))"#.to_owned(), World::Threads),
         (r#"(module (func try nop catch_all nop end))"#.to_owned(), World::LegacyExceptions),
+        (r#"(module (type (struct)) (func try nop catch_all nop end))"#.to_owned(), World::OldKotlin),
+        (
+            r#"(module (rec (type (func)) (type (array i8))) (func try nop catch_all nop end))"#.to_owned(),
+            World::OldKotlin,
+        ),
+        (r#"(module (type (struct)) (func nop))"#.to_owned(), World::Preview1),
         (r#"(module (tag) (func (try_table (catch_all 0))))"#.to_owned(), World::Preview1),
         (r#"(component (import "wasi:cli/exit@0.2.3" (instance)))"#.to_owned(), World::Preview2),
         (r#"(component (import "wasi:cli/exit@0.3.0" (instance)))"#.to_owned(), World::Preview3),

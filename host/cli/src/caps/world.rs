@@ -38,6 +38,8 @@ pub(crate) enum World {
     Extism,
     /// Exceptions as they were before the standard.
     LegacyExceptions,
+    /// The same in a program of a collected language, which for WASI is Kotlin.
+    OldKotlin,
 }
 
 /// What a program was built for, and whether that runs here.
@@ -67,6 +69,7 @@ impl World {
             Self::Proxy => "proxy-wasm",
             Self::Extism => "extism",
             Self::LegacyExceptions => "legacy-exceptions",
+            Self::OldKotlin => "kotlin-before-2.3",
         }
     }
 
@@ -88,6 +91,7 @@ impl World {
             Self::Proxy => "a network proxy (Proxy-Wasm)",
             Self::Extism => "a host of Extism plug-ins",
             Self::LegacyExceptions => "engines with the exceptions from before the standard",
+            Self::OldKotlin => "engines with the exceptions from before the standard (Kotlin before 2.3)",
         }
     }
 
@@ -112,6 +116,9 @@ impl World {
                 "build it with the standard exceptions: `-mllvm -wasm-use-legacy-eh=false` for Clang, \
                  `-sWASM_LEGACY_EXCEPTIONS=0` for Emscripten"
             }
+            Self::OldKotlin => {
+                "build it with Kotlin 2.3 or newer, which throws by the standard; `qyvol build` has one that does"
+            }
         })
     }
 }
@@ -133,7 +140,8 @@ fn module_stranger(scan: &Scan) -> Option<(World, String)> {
     // The most telling sign first: a module for Emscripten may have threads, but to leave them out would not help.
     imported(scan).or_else(|| {
         if scan.legacy_exceptions {
-            Some((World::LegacyExceptions, "the instructions `try` and `catch`".to_owned()))
+            let world = if scan.collected { World::OldKotlin } else { World::LegacyExceptions };
+            Some((world, "the instructions `try` and `catch`".to_owned()))
         } else if scan.threads {
             Some((World::Threads, "a memory or instructions for several threads".to_owned()))
         } else {

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use qyv_spec::Name;
+use qyvol_toolchain::{Language, template};
 use serde_json::json;
 
 use crate::atomic::{self, Existing, Readers};
+use crate::building;
 use crate::failure::{Failure, Result};
 use crate::output;
 
@@ -15,39 +17,16 @@ use crate::output;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   qyvol new hello && cd hello && qyvol build && qyvol run .
-  qyvol new ~/src/tool")]
+  qyvol new --lang go ~/src/tool")]
 pub(crate) struct New {
     /// The folder to make; its last part is the app's name
     name: PathBuf,
-    /// The language of the program
-    #[arg(long, value_enum, default_value_t)]
-    language: Language,
+    /// The language of the program; by default Rust
+    #[arg(long = "lang", alias = "language", value_name = "LANGUAGE", value_parser = building::languages_of_either())]
+    lang: Option<String>,
     /// Report as one line of JSON
     #[arg(long)]
     json: bool,
-}
-
-/// The languages that `new` and `build` know.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Language {
-    /// Rust, built by cargo
-    #[default]
-    Rust,
-}
-
-impl Language {
-    /// The files of a new app: where, and with which text; `@NAME@` stands for the app's name in both.
-    const fn template(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Rust => &[
-                ("@NAME@.qyv", include_str!("../templates/rust/manifest.qyv.txt")),
-                ("Cargo.toml", include_str!("../templates/rust/Cargo.toml.txt")),
-                ("src/main.rs", include_str!("../templates/rust/main.rs.txt")),
-                (".gitignore", include_str!("../templates/rust/gitignore.txt")),
-                ("README.md", include_str!("../templates/rust/README.md.txt")),
-            ],
-        }
-    }
 }
 
 impl New {
@@ -67,16 +46,17 @@ impl New {
                 .hint("name a folder that does not exist yet"));
         }
         let mut files = Vec::new();
-        for (path, text) in self.language.template() {
-            let filled = |text: &str| text.replace("@NAME@", name.as_str());
-            let path = filled(path);
-            let place = folder.join(&path);
-            atomic::write(&place, filled(text).as_bytes(), Readers::Usual, Existing::Kept)?;
-            files.push(path);
+        let language = building::of_program(self.lang.as_deref()).unwrap_or(Language::Rust);
+        for file in template(language, name.as_str()) {
+            let place = folder.join(&file.path);
+            atomic::write(&place, file.text.as_bytes(), Readers::Usual, Existing::Kept)?;
+            files.push(file.path);
         }
         let shown = folder.display();
         if self.json {
-            output::json(&json!({ "name": name.as_str(), "folder": folder, "files": files }))?;
+            output::json(
+                &json!({ "name": name.as_str(), "language": language.name(), "folder": folder, "files": files }),
+            )?;
         } else {
             output::note(&format!("made `{shown}`: {}", files.join(", ")));
             output::hint(&format!("`cd {shown}`, then `qyvol build` and `qyvol run .`"));

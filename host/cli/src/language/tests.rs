@@ -36,8 +36,15 @@ const TOLD: [&str; 19] = [
 /// Texts in them that are no message of their own: parts of messages, and what is never shown to people.
 const NOT_TOLD: &str = include_str!("not_told.txt");
 /// Sources of other crates that say something.
-const OTHERS: [&str; 6] =
-    ["core/spec/src", "core/wasi/src", "host/cli/src", "host/engine/src", "host/launch/src", "host/fs/src"];
+const OTHERS: [&str; 7] = [
+    "core/spec/src",
+    "core/wasi/src",
+    "host/cli/src",
+    "host/engine/src",
+    "host/fs/src",
+    "host/launch/src",
+    "host/toolchain/src",
+];
 
 /// In the place of what is filled in.
 const HOLE: &str = "\u{2}";
@@ -243,6 +250,9 @@ fn the_language_is_that_of_the_option_and_then_of_the_environment() {
         ("--lang=es", "LANG=en", true),
         ("run a --lang es", "", true),
         ("run a -- --lang es", "", false),
+        ("new --lang go a", "LANG=es", true),
+        ("--lang es new --lang go a", "", true),
+        ("new --lang go --lang=es a", "", true),
     ] {
         let environment: BTreeMap<&str, &str> =
             set.split_whitespace().filter_map(|pair| pair.split_once('=')).collect();

@@ -192,10 +192,40 @@ fn programs_for_other_worlds_are_told_so_when_they_are_run() {
         ),
         (r#"(module (tag $e) (func (export "_start") try nop catch $e end))"#, "wasm-use-legacy-eh=false"),
         (r#"(component (import "wasi:cli/stdout@0.3.0" (instance)))"#, "WASI 0.3"),
+        (
+            r#"(module (type (struct)) (tag $e) (func (export "_start") try nop catch $e end))"#,
+            "Kotlin 2.3 or newer",
+        ),
+        (r#"(module (import "js_code" "kotlin.x" (func)) (func (export "_initialize")))"#, "`wasmWasi`"),
+        (
+            r#"(module (import "wasi_snapshot_preview1" "fd_close" (func (param i32) (result i32)))
+                (import "env" "emscripten_notify_memory_growth" (func (param i32))) (func (export "_start")))"#,
+            "-sSTANDALONE_WASM",
+        ),
+        (r#"(module (import "a" "b" (func)) (func (export "_start")))"#, "Emscripten"),
+        (r#"(module (import "gojs" "runtime.wasmExit" (func (param i32))) (func (export "run")))"#, "wasip1"),
+        (
+            r#"(module (import "env" "abort" (func (param i32 i32 i32 i32))) (func (export "_start")))"#,
+            "wasi-shim",
+        ),
+        (
+            r#"(module (import "wasi_unstable" "fd_close" (func (param i32) (result i32))) (func (export "_start")))"#,
+            "`wasi_unstable`",
+        ),
+        (
+            r#"(module (import "wasi" "thread-spawn" (func (param i32) (result i32))) (func (export "_start")))"#,
+            "without threads",
+        ),
+        (
+            r#"(module (import "env" "memory" (memory 1 2 shared)) (func (export "_start")))"#,
+            "without threads",
+        ),
     ] {
         sandbox.write("other.wat", module);
         sandbox.run(&["run", "other.wat"]).expect(126, &["`other.wat` is built for", words]);
         sandbox.run(&["check", "other.wat"]).expect(1, &["`other.wat` is built for", words]);
+        let told = sandbox.run(&["caps", "other.wat"]).expect(0, &[]).stdout;
+        assert!(told.contains("It does not run here: ") && told.contains(words), "{told}");
     }
 }
 
