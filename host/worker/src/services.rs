@@ -410,8 +410,7 @@ mod tests {
 
     fn route(app: &str, generation: u64, socket: &str) -> Route {
         let instance = format!("{app}.0@{generation}").parse().unwrap();
-        let service =
-            Service { name: app.parse().unwrap(), port: None, proto: qyv_spec::manifest::Protocol::Lines };
+        let service = Service { name: app.parse().unwrap(), port: None, proto: Protocol::Lines };
         Route { instance, service, description: None, socket: Some(socket.into()), up: true }
     }
 
