@@ -303,7 +303,16 @@ impl Client {
 
     fn unreachable(&self, error: &std::io::Error) -> Failure {
         match &self.place {
-            Place::Socket(path) => Failure::at_path("reach the daemon at", path, error),
+            Place::Socket(path) => {
+                let failure = Failure::at_path("reach the daemon at", path, error);
+                match error.kind() {
+                    ErrorKind::PermissionDenied => failure.hint(format!(
+                        "it answers its own user only: run this as that user, or name the folder of your own in `{}`",
+                        crate::folders::RUNTIME_VARIABLE
+                    )),
+                    _ => failure,
+                }
+            }
             Place::Remote(_) => Failure::own(format!("cannot reach the daemon at `{}`: {error}", self.place))
                 .because(AWAY)
                 .hint("`qyvol daemon token` on that host prints its address, its token and its certificate"),

@@ -106,7 +106,15 @@ impl From<qyvold_store::Error> for Fault {
             E::Locked { .. } | E::Unconfirmed => Kind::Unavailable,
             _ => Kind::Internal,
         };
-        Self::new(kind, error)
+        let full = matches!(&error, E::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull);
+        let fault = Self::new(kind, error);
+        if !full {
+            return fault;
+        }
+        fault.hint(
+            "make room on the disk of the state, which `qyvol daemon status` names; `qyvol image prune` removes bundles that \
+             nothing needs",
+        )
     }
 }
 

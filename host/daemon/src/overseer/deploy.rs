@@ -206,9 +206,11 @@ impl Overseer {
         let kept = self.store.revisions(name)?.into_iter();
         let found = kept.into_iter().find(|(found, _)| fits(found));
         found.map(|(_, record)| record).ok_or_else(|| {
-            let which = number.map_or_else(|| format!("before {current}"), |number| number.to_string());
-            Fault::new(Kind::NotFound, format!("revision {which} of `{name}` is not kept"))
-                .hint(format!("`qyvol inspect {name}` lists those that are"))
+            let message = match number {
+                Some(number) => format!("revision {number} of `{name}` is not kept"),
+                None => format!("`{name}` has no revision before {current}, which is deployed"),
+            };
+            Fault::new(Kind::NotFound, message).hint(format!("`qyvol inspect {name}` lists those that are"))
         })
     }
 }
