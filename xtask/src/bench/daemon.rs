@@ -7,6 +7,8 @@ mod host;
 mod http;
 mod idle;
 mod load;
+mod native;
+mod quiet;
 mod service;
 mod share;
 mod table;
@@ -102,6 +104,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         hello,
         cache: tempfile::tempdir().context("make a folder for compiled code")?,
     };
+    quiet::shield(std::process::id());
     let mut table = Table::default();
     let parts: [(Part, Measure); 5] = [
         (Part::Deploy, deploy::measure),

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::api::{self, Events};
+use super::quiet;
 use super::usage::Usage;
 use crate::shell::text;
 
@@ -77,7 +78,10 @@ impl Host {
         command.arg("deploy").arg(path).args(more);
         let start = Instant::now();
         text(&mut command).with_context(|| format!("the daemon said:\n{}", self.log()))?;
-        Ok(start.elapsed())
+        let took = start.elapsed();
+        // A worker begins with the first app that needs it.
+        self.processes()?.into_iter().for_each(quiet::shield);
+        Ok(took)
     }
 
     /// What an app has printed.

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::Bench;
 use super::load;
+use super::quiet;
 use super::table::{Goal, Table};
 use crate::bench::report::Unit;
 
@@ -50,8 +51,9 @@ struct Rival {
 impl Rival {
     fn start(wasmtime: &Path, component: &Path) -> Result<Self> {
         let address = free_address()?;
-        let mut command = Command::new(wasmtime);
-        command.args([
+        // In a session of its own, as our workers are: the kernel may share the processors among sessions.
+        let mut command = Command::new("setsid");
+        command.arg(wasmtime).args([
             "serve",
             "-S",
             "cli=y",
@@ -73,6 +75,7 @@ impl Rival {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
+        quiet::shield(rival.server.id());
         Ok(rival)
     }
 }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 
+use super::quiet::Elsewhere;
+
 /// Connections of a client with a fixed rate: so many requests may be late at once.
 const OPEN_CONNECTIONS: usize = 32;
 
@@ -66,9 +68,10 @@ pub(super) fn closed(address: SocketAddr, connections: usize, time: Duration) ->
 }
 
 /// Requests are due at a fixed rate. What one takes counts from when it was due, so that a server that keeps others waiting
-/// is not spared.
+/// is not spared. The client itself waits for no processor, where that is allowed.
 pub(super) fn open(address: SocketAddr, rate: u32, time: Duration) -> Result<Load> {
     let connections = Connection::open_all(address, OPEN_CONNECTIONS)?;
+    let _elsewhere = Elsewhere::begin();
     let (next, every) = (AtomicU32::new(0), Duration::from_secs(1) / rate);
     // Time for the threads to begin.
     let start = Instant::now() + Duration::from_millis(100);
@@ -177,28 +180,7 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpListener;
-
-    /// Answers each connection with these bytes for each request.
-    fn server(answer: &'static [u8]) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                std::thread::spawn(move || {
-                    let mut stream = BufReader::new(stream.unwrap());
-                    let mut line = String::new();
-                    while stream.read_line(&mut line).unwrap() > 0 {
-                        if line == "\r\n" {
-                            stream.get_mut().write_all(answer).unwrap();
-                        }
-                        line.clear();
-                    }
-                });
-            }
-        });
-        address
-    }
+    use crate::bench::daemon::native::{beside, server};
 
     #[test]
     fn answers_are_read_however_they_are_framed() {
@@ -206,11 +188,14 @@ mod tests {
             &b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"[..],
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
         ] {
-            let load = closed(server(answer), 2, Duration::from_millis(50)).unwrap();
+            let load = closed(server(answer).unwrap(), 2, Duration::from_millis(50)).unwrap();
             assert!(load.rate() > 10.0 && load.milliseconds(0.5) <= load.milliseconds(0.99));
-            let load = open(server(answer), 100, Duration::from_millis(100)).unwrap();
+            let load = open(server(answer).unwrap(), 100, Duration::from_millis(100)).unwrap();
             assert_eq!(load.latencies.len(), 10);
         }
-        assert!(closed(server(b"HTTP/1.1 500 No\r\n\r\n"), 1, Duration::from_millis(50)).is_err());
+        let refuses = server(b"HTTP/1.1 500 No\r\n\r\n").unwrap();
+        assert!(closed(refuses, 1, Duration::from_millis(50)).is_err());
+        let load = beside(1, |address| open(address, 100, Duration::from_millis(100))).unwrap();
+        assert_eq!(load.latencies.len(), 10);
     }
 }

@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result};
 
 use super::Bench;
 use super::host::{App, Host};
-use super::load;
 use super::table::{Goal, Table};
-use crate::bench::report::Unit;
+use super::{load, native};
+use crate::bench::report::{Unit, median};
 
 /// Apps of each weight: one alone could not use its share, which is more than one processor.
 const OF_EACH_WEIGHT: usize = 4;
@@ -89,16 +89,24 @@ fn neighbours(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
     let Some(component) = &bench.hello else { return Ok(()) };
     let host = bench.host()?;
     let address = bench.serve_hello(&host, component)?;
-    load::open(address, RATE, Duration::from_secs(1))?;
-    let alone = load::open(address, RATE, bench.options.watch())?;
+    let late = |address| -> Result<Vec<f64>> {
+        // Once unmeasured.
+        load::open(address, RATE, Duration::from_secs(1))?;
+        let runs = 0..bench.options.runs();
+        runs.map(|_| Ok(load::open(address, RATE, bench.options.watch() / 2)?.milliseconds(0.99))).collect()
+    };
+    let alone = late(address)?;
+    let native = native::beside(RUNAWAYS, late)?;
     let folder = host.folder("runaways")?;
     let apps: Vec<_> = (0..RUNAWAYS).map(|index| (format!("runaway-{index}"), 100)).collect();
     loops(&host, bench, &folder, &apps)?;
     host.deploy(&folder, &[])?;
-    let beside = load::open(address, RATE, bench.options.watch())?;
-    let (alone, beside) = (alone.milliseconds(0.99), beside.milliseconds(0.99));
-    table.add("200 requests/s, unloaded: p99", Unit::Milliseconds, alone, Goal::None);
-    let goal = Goal::AtMost(alone + 2.0 * SLICE.as_secs_f64() * 1e3);
-    table.add("200 requests/s beside four loops: p99", Unit::Milliseconds, beside, goal);
+    let beside = late(address)?;
+    let goal =
+        median(&alone).map_or(Goal::None, |alone| Goal::AtMost(alone + 2.0 * SLICE.as_secs_f64() * 1e3));
+    let mut row = |what: &str, late: &[f64], goal| table.beside(what, Unit::Milliseconds, late, &[], goal);
+    row("200 requests/s, unloaded: p99", &alone, Goal::None);
+    row("200 requests/s beside four loops: p99", &beside, goal);
+    row("200 requests/s to a native server beside four native loops: p99", &native, Goal::None);
     Ok(())
 }
