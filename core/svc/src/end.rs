@@ -78,9 +78,9 @@ impl<L: Link> End<L> {
     }
 
     /// Ends the connection because of a failure on this side: [`Failure::Reset`] when the app that held this end died.
-    pub fn fail(self, failure: Failure) {
-        let mut wakes = Wakes::new();
-        self.fail_into(failure, &mut wakes);
+    /// The end is then good for nothing but to be dropped.
+    pub fn fail(&self, failure: Failure) {
+        self.with(|connection, wakes| connection.fail(self.side, failure, wakes));
     }
 
     /// The same under a lock of the caller, who wakes later.

@@ -18,6 +18,7 @@
 
 mod crew;
 mod lane;
+mod look;
 mod meter;
 mod seat;
 mod ticker;
@@ -35,6 +36,7 @@ use qyv_sched::{GroupId, Outcome, Scheduler, Share, TaskId, Wake as Woken};
 
 use crew::Crew;
 use lane::Lane;
+pub(crate) use look::{Look, look_for};
 pub use meter::Meter;
 pub(crate) use seat::may_wait;
 use seat::{Found, Seat};
@@ -43,6 +45,10 @@ use ticker::{Expired, Ticker};
 /// How long a thread without work looks for some before it sleeps: about what waking it again would cost. A message that
 /// is answered at once then costs no change of threads.
 const SPIN: Duration = Duration::from_micros(20);
+
+/// The same when it knows where to look. What comes from another process would otherwise wake the reactor first, and that
+/// the thread.
+const NEAR: Duration = Duration::from_micros(60);
 
 /// How long a call may last, at the end of its slice, before its thread loses its place.
 const WAITS: Duration = Duration::from_millis(1);
@@ -379,9 +385,12 @@ impl Inner {
     fn spin(&self) {
         let seen = self.arrivals.load(Ordering::Acquire);
         self.spinning.fetch_add(1, Ordering::AcqRel);
-        let until = Instant::now() + SPIN;
+        let near = look::take();
+        let until = Instant::now() + if near.is_some() { NEAR } else { SPIN };
         while self.arrivals.load(Ordering::Acquire) == seen && Instant::now() < until {
-            std::hint::spin_loop();
+            if !near.as_ref().is_some_and(|near| near.look()) {
+                std::hint::spin_loop();
+            }
         }
         self.spinning.fetch_sub(1, Ordering::AcqRel);
     }

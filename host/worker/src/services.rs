@@ -4,6 +4,7 @@
 //! one byte, [`TAKEN`] or [`REFUSED`]; then the bytes of the connection follow, both ways.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -263,8 +264,7 @@ impl Services {
         match delivered {
             Ok(end) => {
                 stream.write_u8(TAKEN).await?;
-                let (reader, writer) = stream.into_split();
-                pump(end, reader, writer).await;
+                pump(end, descriptor(stream)?).await;
                 Ok(())
             }
             Err(_) => stream.write_u8(REFUSED).await,
@@ -369,6 +369,11 @@ impl State {
     }
 }
 
+/// The stream without what the reactor has of it.
+fn descriptor(stream: UnixStream) -> std::io::Result<OwnedFd> {
+    Ok(stream.into_std()?.into())
+}
+
 /// The line that asks for a service; `None` when it is too long.
 async fn line(stream: &mut UnixStream) -> std::io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
@@ -388,8 +393,8 @@ async fn line(stream: &mut UnixStream) -> std::io::Result<Option<Vec<u8>>> {
 async fn cross(bridge: Bridge<Shared>, socket: PathBuf, service: Name) {
     let asked = Asked { service, port: bridge.port };
     let Ok(Ok(stream)) = timeout(PATIENCE, ask(socket, &asked)).await else { return };
-    let (reader, writer) = stream.into_split();
-    pump(bridge.establish(), reader, writer).await;
+    let Ok(socket) = descriptor(stream) else { return };
+    pump(bridge.establish(), socket).await;
 }
 
 /// A connection to a service of another worker.

@@ -5,6 +5,8 @@ use std::task::Waker;
 
 use qyv_svc::End;
 use qyv_vfs::Budget;
+use tokio::io::copy_bidirectional;
+use tokio::net::UnixStream;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
@@ -48,12 +50,20 @@ impl Accepting {
             match stream {
                 Come::Client(stream) => {
                     let _ = stream.set_nodelay(true);
-                    let (reader, writer) = stream.into_split();
-                    pumps.spawn_on(pump(far, reader, writer), &self.reactor);
+                    let Ok(stream) = stream.into_std() else { continue };
+                    pumps.spawn_on(pump(far, stream.into()), &self.reactor);
                 }
-                Come::Check(stream) => {
-                    let (reader, writer) = tokio::io::split(stream);
-                    pumps.spawn_on(pump(far, reader, writer), &self.reactor);
+                Come::Check(mut stream) => {
+                    // It speaks over memory, and what is carried to apps comes from sockets. Checks are few.
+                    let _entered = self.reactor.enter();
+                    let Ok((mut here, there)) = UnixStream::pair() else { continue };
+                    let Ok(there) = there.into_std() else { continue };
+                    pumps.spawn_on(pump(far, there.into()), &self.reactor);
+                    let across = async move {
+                        // Whichever breaks off, the other hears it.
+                        let _ = copy_bidirectional(&mut stream, &mut here).await;
+                    };
+                    pumps.spawn_on(across, &self.reactor);
                 }
             }
             return Ok(near);
