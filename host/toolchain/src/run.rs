@@ -85,7 +85,7 @@ impl Run {
     pub(crate) fn compile(mut self, observer: &mut dyn Observer) -> Result<()> {
         observer.runs(&self.line);
         let (reader, writer) = io::pipe().map_err(|error| self.unstarted(error))?;
-        let both = writer.try_clone().and_then(|errors| Ok((Stdio::from(writer), Stdio::from(errors))));
+        let both = writer.try_clone().map(|errors| (Stdio::from(writer), Stdio::from(errors)));
         let (output, errors) = both.map_err(|error| self.unstarted(error))?;
         let mut child =
             self.command.stdout(output).stderr(errors).spawn().map_err(|error| self.unstarted(error))?;

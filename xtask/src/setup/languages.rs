@@ -39,7 +39,7 @@ pub(super) fn install() -> Vec<Missing> {
         println!("setup: {error}");
     }
     let left = |language: Language| {
-        missing(language, &host, Path::new(".")).into_iter().map(|part| Missing {
+        missing(language, &host, Path::new(".")).into_iter().map(move |part| Missing {
             what: format!(
                 "{}: {} ({})",
                 language.title(),
