@@ -63,9 +63,9 @@ fn run(qyvol: &Qyvol, language: &str, app: &Path, arguments: &[&str]) -> Result<
     let folder = tempfile::tempdir()?;
     let mut command = qyvol.command(folder.path());
     command.arg("run").arg(app).arg("--").args(arguments);
-    let ran = process::run(&mut command, b"", true, PATIENCE)?;
+    let ran = process::run(&mut command, b"", false, PATIENCE)?;
     let said = String::from_utf8_lossy(&ran.stdout);
-    ensure!(ran.code == Some(0), "the tests of the SDK for {language} failed:\n{said}");
+    ensure!(ran.code == Some(0), "the tests of the SDK for {language} failed:\n{said}\n{}", ran.errors());
     println!("{language}: the tests of the SDK passed: {}", said.lines().last().unwrap_or_default());
     Ok(())
 }

@@ -111,7 +111,8 @@ fn made(line: &str) -> Option<PathBuf> {
     let kinds = message["target"]["kind"].as_array()?;
     let names = message["filenames"].as_array()?;
     let wasm = names.iter().filter_map(Value::as_str).find(|name| name.ends_with(".wasm"));
-    wasm.filter(|_| kinds.iter().any(|kind| kind == "bin")).map(PathBuf::from)
+    // A component that answers requests has no `main`: it is a library that cargo links like a program.
+    wasm.filter(|_| kinds.iter().any(|kind| kind == "bin" || kind == "cdylib")).map(PathBuf::from)
 }
 
 #[cfg(test)]
@@ -126,7 +127,9 @@ mod tests {
                 r#"{{"reason":"compiler-artifact","target":{{"kind":["{kind}"]}},"filenames":["{file}"]}}"#
             )
         };
-        assert_eq!(made(&line("bin", "/t/a.wasm")), Some(PathBuf::from("/t/a.wasm")));
+        for kind in ["bin", "cdylib"] {
+            assert_eq!(made(&line(kind, "/t/a.wasm")), Some(PathBuf::from("/t/a.wasm")));
+        }
         for other in [line("lib", "/t/a.wasm"), line("bin", "/t/a"), "{}".to_owned(), "Compiling".to_owned()]
         {
             assert_eq!(made(&other), None, "{other}");
