@@ -208,8 +208,12 @@ pub(crate) fn path_open<M: Memory + ?Sized, H: Host + ?Sized>(
             let (node, kind) = vfs.open(dir, path, follow, &options)?;
             Ok(Opened::File(node, kind))
         },
-    )?;
+    );
     let process = &mut *call.process;
+    if opened.is_err() {
+        process.table.release();
+    }
+    let opened = opened?;
     let origin = process.table.get(fd)?.origin().ok_or(Error::BADF)?;
     let descriptor = match opened {
         Opened::File(node, FileType::Directory) => {

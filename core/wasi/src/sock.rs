@@ -64,7 +64,11 @@ pub(crate) fn sock_accept<M: Memory + ?Sized, H: Host + ?Sized>(
     process.table.reserve()?;
     let socket = call.host.accept(listener);
     let nonblocking = own & fdflags::NONBLOCK != 0;
-    let socket = or_wait(call, socket, Source::Listener(listener), Interest::Read, nonblocking)?;
+    let accepted = or_wait(call, socket, Source::Listener(listener), Interest::Read, nonblocking);
+    if accepted.is_err() {
+        call.process.table.release();
+    }
+    let socket = accepted?;
     let rights = inherited & (rights::SOCKET | rights::FD_READ | rights::FD_WRITE);
     let descriptor = Descriptor::new(Kind::Source(Source::Socket(socket)), rights, 0, flags);
     let accepted = call.process.table.insert(descriptor)?;

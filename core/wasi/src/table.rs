@@ -149,8 +149,8 @@ impl Table {
         self.slots.get_mut(fd as usize).and_then(Option::as_mut).ok_or(Error::BADF)
     }
 
-    /// Makes sure that [`insert`](Self::insert) will succeed. `MFILE` at the limit, `NOMEM` when the budget is
-    /// exhausted.
+    /// Makes sure that [`insert`](Self::insert) will succeed, until [`release`](Self::release). `MFILE` at the limit,
+    /// `NOMEM` when the budget is exhausted.
     pub(crate) fn reserve(&mut self) -> Result<u32> {
         let word = self.taken.iter().position(|&word| word != u64::MAX).unwrap_or(self.taken.len());
         let bit = self.taken.get(word).map_or(0, |word| word.trailing_ones() as usize);
@@ -171,6 +171,11 @@ impl Table {
             return Err(Error::MFILE);
         }
         Ok(free as u32)
+    }
+
+    /// Gives back the room that was reserved and not used: what only waits or failed has nothing open.
+    pub(crate) fn release(&mut self) {
+        self.open.shrink(self.open.amount().saturating_sub(self.count));
     }
 
     /// Puts a descriptor at the lowest free number.
@@ -216,8 +221,7 @@ impl Table {
         *word = if descriptor.is_some() { *word | bit } else { *word & !bit };
         let before = core::mem::replace(slot, descriptor);
         self.count = (self.count + u64::from(slot.is_some())).saturating_sub(u64::from(before.is_some()));
-        // What was reserved and not used is given back with the next change.
-        self.open.shrink(self.open.amount().saturating_sub(self.count));
+        self.release();
         before
     }
 }
